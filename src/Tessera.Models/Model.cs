@@ -99,6 +99,9 @@ public abstract partial class Model : Layer
     /// <exception cref="ShapeException">The model cannot take this size.</exception>
     public abstract void Resize(int height, int width);
 
+    /// <summary>What a user should know of the model at its image size before it is trained, a line each; none by default.</summary>
+    public virtual IReadOnlyList<string> Remarks => [];
+
     /// <summary>Fits the weights of a checkpoint to this model before they are loaded.</summary>
     /// <param name="state">The tensors by name; changed in place.</param>
     /// <returns>A sentence for everything that was left out or filled in.</returns>

@@ -14,6 +14,12 @@ public sealed record PretrainedOptions
     /// <summary>Resamples position tables of another grid, instead of failing.</summary>
     public bool ResizePositions { get; init; } = true;
 
+    /// <summary>
+    /// Takes what the weights have: tensors that they lack stay as they were initialised, and those that the model lacks are left out,
+    /// instead of failing. Other shapes fail all the same, and so do weights that have nothing of the model.
+    /// </summary>
+    public bool Partial { get; init; }
+
     /// <summary>Names in the file that the model may lack: computed buffers, decoders of a pre-training.</summary>
     public Func<string, bool>? Ignore { get; init; }
 }
@@ -25,6 +31,12 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
 {
     /// <summary>A sentence for everything that a user did not ask for: which of several weights, a prefix, a fresh classifier.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>Tensors of the model that came from the weights.</summary>
+    public int Loaded { get; init; }
+
+    /// <summary>Tensors of the model.</summary>
+    public int Tensors { get; init; }
 }
 
 /// <summary>What <see cref="Model.Load(string, PretrainedOptions?, CancellationToken)"/> and <see cref="Model.Save"/> do.</summary>
@@ -70,8 +82,7 @@ internal static class Pretrained
         var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
         if (MmsegNames.Convert(state) is { } renamed)
             notes.Add(renamed);
-        if ((HuggingFaceNames.Convert(state) ?? StatePrefix.TakeAway(names, state)) is { } brought)
-            notes.Add(brought);
+        notes.AddRange(OwnNames.Bring(names, [.. classifier], state));
         if (options.ResizePositions)
             notes.AddRange(model.Fit(state));
         var own = model.StateDict();
@@ -95,21 +106,56 @@ internal static class Pretrained
             notes.Add("the classifier of the weights is left out: the model has none");
         foreach (var name in ignored)
             state.Remove(name);
+        var loaded = own.Keys.Count(name => state.ContainsKey(name) && !head.Contains(name));
         foreach (var name in head)
             state[name] = own[name];
+        if (options.Partial && loaded > 0)
+            notes.AddRange(TakeWhatFits(state, own));
         try
         {
             model.LoadStateDict(state);
         }
-        catch (StateDictException error) when (StatePrefix.Candidates(names, state.Keys) is { Count: > 0 } prefixes)
+        catch (StateDictException error)
         {
-            throw new StateDictException(
-                model.GetType().Name,
-                error.Report,
-                $"choose a part of them by its prefix: {string.Join(" or ", prefixes.Take(4))}"
-            );
+            string[] hints =
+            [
+                .. error.Report.Missing.Count > 0 ? [$"{loaded} of {own.Count} tensors are there"] : Array.Empty<string>(),
+                .. StatePrefix.Candidates(names, state.Keys) is { Count: > 0 } prefixes
+                    ? [$"choose a part of them by its prefix: {string.Join(" or ", prefixes.Take(4))}"]
+                    : Array.Empty<string>(),
+            ];
+            throw hints.Length == 0 ? error : new StateDictException(model.GetType().Name, error.Report, string.Join("; ", hints));
         }
-        return new(head, ignored) { Notes = notes };
+        return new(head, ignored)
+        {
+            Notes = notes,
+            Loaded = loaded,
+            Tensors = own.Count,
+        };
+    }
+
+    // Missing tensors are those of the model; others than the model's go.
+    private static IEnumerable<string> TakeWhatFits(OrderedDictionary<string, Tensor> state, IReadOnlyDictionary<string, Tensor> own)
+    {
+        string[] missing = [.. own.Keys.Where(name => !state.ContainsKey(name))];
+        string[] unknown = [.. state.Keys.Where(name => !own.ContainsKey(name))];
+        foreach (var name in missing)
+            state[name] = own[name];
+        foreach (var name in unknown)
+            state.Remove(name);
+        return
+        [
+            .. missing.Length > 0 ? [$"as they were initialised: {Listed(missing)}"] : Array.Empty<string>(),
+            .. unknown.Length > 0 ? [$"left out, for the model has none of these names: {Listed(unknown)}"] : Array.Empty<string>(),
+        ];
+    }
+
+    private static string Listed(string[] names)
+    {
+        const int shown = 5;
+        return names.Length <= shown + 1
+            ? string.Join(", ", names)
+            : $"{string.Join(", ", names.Take(shown))} and {names.Length - shown} more";
     }
 
     private static string FreshClassifier(

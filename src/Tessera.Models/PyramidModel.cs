@@ -50,6 +50,9 @@ public abstract class PyramidModel : Model
     /// <inheritdoc/>
     public override int Channels => backbone.Channels;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Remarks => backbone.Remarks;
+
     private protected override string Expected => $"images [B, {Channels}, H, W]";
 
     /// <summary>Paths of the classifiers, of which there may be several, in the state dict.</summary>

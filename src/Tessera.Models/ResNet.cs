@@ -26,8 +26,12 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <param name="ZeroInitResidual">Starts every block as the identity: its last norm's scale is zero.</param>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
-    /// <param name="Stem">What comes before the first stage.</param>
+    /// <param name="Stem">What comes before the first stage, unless the image size chooses it.</param>
     /// <param name="Width">Channels of the first stage; each later stage has twice as many.</param>
+    /// <param name="StemBySize">
+    /// Chooses the stem by the shorter side of the images: a 3 x 3 convolution alone up to 40 pixels, with pooling up to 112, and beyond
+    /// that of ImageNet.
+    /// </param>
     public sealed record Config(
         (int Height, int Width) ImageSize,
         IReadOnlyList<int> Layers,
@@ -42,9 +46,12 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         double Dropout = 0,
         double DropPath = 0,
         ResNetStem Stem = ResNetStem.ImageNet,
-        int Width = 64
+        int Width = 64,
+        bool StemBySize = false
     ) : RegularizedConfig
     {
+        internal ResNetStem ChosenStem => StemBySize ? ResNetStems.For(ImageSize) : Stem;
+
         internal int Expansion => Bottleneck ? 4 : 1;
     }
 
@@ -66,7 +73,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64))
             throw new ArgumentException("blocks without bottleneck must have 1 group and a width of 64 per group", nameof(config));
         conv1 = Initialize(
-            config.Stem == ResNetStem.ImageNet
+            config.ChosenStem == ResNetStem.ImageNet
                 ? new Conv2d(config.Channels, config.Width, 7, 2, 3, bias: false)
                 : new Conv2d(config.Channels, config.Width, 3, 1, 1, bias: false)
         );
@@ -99,7 +106,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
 
     /// <inheritdoc/>
     protected override int FirstStride =>
-        Options.Stem switch
+        Options.ChosenStem switch
         {
             ResNetStem.Small => 1,
             ResNetStem.SmallPooled => 2,
@@ -126,7 +133,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
     {
         var x = bn1.Call(conv1.Call(image)).Relu();
-        if (Options.Stem != ResNetStem.Small)
+        if (Options.ChosenStem != ResNetStem.Small)
             x = x.MaxPool2d(3, 2, 1);
         foreach (var (i, stage) in Stages.Index())
         {
@@ -138,6 +145,42 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => fc is null ? pooled : fc.Call(drop.Call(pooled));
+
+    /// <summary>
+    /// Takes images of another size from now on. Where the size chooses the stem, pooling comes or goes with it; its convolution stays.
+    /// </summary>
+    /// <exception cref="ShapeException">The new size needs another convolution in the stem.</exception>
+    public override void Resize(int height, int width)
+    {
+        var (before, after) = (Options.ChosenStem, (Options with { ImageSize = (height, width) }).ChosenStem);
+        if (!ResNetStems.Alike(before, after))
+            throw new ShapeException(
+                $"images of {height} x {width} pixels need another stem ({ResNetStems.Describe(after)}) than the weights have, which are "
+                    + $"for images of {ImageSize.Height} x {ImageSize.Width} ({ResNetStems.Describe(before)}): choose a model.image_size "
+                    + $"{(after == ResNetStem.ImageNet ? "of at most 112" : "above 112")}"
+            );
+        base.Resize(height, width);
+    }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Remarks
+    {
+        get
+        {
+            var (height, width) = ImageSize;
+            if (Options.StemBySize)
+                return [$"images of {height} x {width} pixels: the stem is {ResNetStems.Describe(Options.ChosenStem)}"];
+            if (Options.Stem != ResNetStem.ImageNet || ResNetStems.For(ImageSize) == ResNetStem.ImageNet)
+                return [];
+            var last = FirstStride << 3;
+            return
+            [
+                $"images of {height} x {width} pixels go through the stem for ImageNet, {ResNetStems.Describe(Options.Stem)}, which leaves "
+                    + $"maps of {(height + last - 1) / last} x {(width + last - 1) / last} at the end: resnet18_small and resnet50_small "
+                    + "choose the stem by the size",
+            ];
+        }
+    }
 
     internal static Conv2d Initialize(Conv2d conv)
     {
@@ -236,7 +279,24 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
             Note: note
         );
 
-    /// <summary>The published networks; accuracies are those of torchvision's first weights.</summary>
+    // Those that self-supervision trains on CIFAR, STL-10 and Tiny-ImageNet: nobody publishes weights of all sizes.
+    private static Variant Small(string name, int[] layers, bool bottleneck, int width = 64) =>
+        new(
+            name,
+            Paper,
+            Variant.Configured(new Config((32, 32), layers, bottleneck, Classes: 10, Width: width, StemBySize: true), config => new ResNet(
+                config
+            )),
+            ImageSize: 32,
+            Dataset: "CIFAR-10",
+            Preprocessing: Preprocessing.Cifar10,
+            Note: "the stem is chosen by the image size"
+        );
+
+    /// <summary>
+    /// The published networks; accuracies are those of torchvision's first weights. Then those for smaller images, whose stem the image
+    /// size chooses.
+    /// </summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
         Make("resnet18", layers: [2, 2, 2, 2], bottleneck: false, parameters: 11.690, gmacs: 1.81, top1: 69.76),
@@ -279,5 +339,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
             width: 4,
             paper: "Aggregated Residual Transformations, 2016, arXiv:1611.05431"
         ),
+        Small("resnet18_small", layers: [2, 2, 2, 2], bottleneck: false),
+        Small("resnet18_quarter_small", layers: [2, 2, 2, 2], bottleneck: false, width: 16),
+        Small("resnet50_small", layers: [3, 4, 6, 3], bottleneck: true),
     ];
 }

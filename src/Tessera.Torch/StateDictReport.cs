@@ -68,4 +68,7 @@ public sealed class StateDictException(string module, StateDictReport report, st
 {
     /// <summary>All differences.</summary>
     public StateDictReport Report { get; } = report;
+
+    /// <summary>The same with one more hint.</summary>
+    internal StateDictException With(string further) => new(module, Report, hint is null ? further : $"{hint}; {further}");
 }

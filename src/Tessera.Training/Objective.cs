@@ -90,8 +90,8 @@ public abstract class Objective(Module model) : Module
     public virtual bool JoinsProcesses => false;
 
     /// <summary>
-    /// Whether batch norms may use the samples of all processes (<see cref="TrainOptions.SyncBatchNorm"/>). False for a method that needs the
-    /// statistics of each process by itself.
+    /// Whether batch norms may use the samples of all processes (<see cref="TrainOptions.SyncBatchNorm"/>). False for a method that needs
+    /// the statistics of each process by itself.
     /// </summary>
     public virtual bool SharesBatchStatistics => true;
 
@@ -99,8 +99,8 @@ public abstract class Objective(Module model) : Module
     public virtual void BeforeStep(Progress progress) { }
 
     /// <summary>
-    /// Called before the gradients of a step's batches are computed, and again where that begins anew: in smaller parts, or at another point
-    /// of the weights. What a method has gathered for <see cref="AfterStep"/> in the batches so far is void then.
+    /// Called before the gradients of a step's batches are computed, and again where that begins anew: in smaller parts, or at another
+    /// point of the weights. What a method has gathered for <see cref="AfterStep"/> in the batches so far is void then.
     /// </summary>
     public virtual void BeforeGradients() { }
 

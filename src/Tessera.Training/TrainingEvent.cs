@@ -149,9 +149,12 @@ public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipp
         + (Remark is null ? "" : $"; {Remark}");
 }
 
-/// <summary>The model begins with weights of a file or run, not all of which were taken as they are.</summary>
+/// <summary>The model begins with weights of a file or run.</summary>
 /// <param name="Path">The file or folder.</param>
-/// <param name="Notes">A sentence for everything that nobody asked for: which of several weights, a fresh classifier.</param>
+/// <param name="Notes">
+/// How many of the model's tensors they filled, and a sentence for everything that nobody asked for: which of several weights, a fresh
+/// classifier.
+/// </param>
 public sealed record WeightsLoaded(string Path, IReadOnlyList<string> Notes) : RemarkedEvent
 {
     /// <inheritdoc/>

@@ -46,8 +46,7 @@ public static class ModelNames
         else
         {
             state = found.Tensors.ToTensors();
-            if ((HuggingFaceNames.Convert(state) ?? StatePrefix.TakeAway(own.Keys.ToHashSet(StringComparer.Ordinal), state)) is { } brought)
-                notes.Add(brought);
+            notes.AddRange(OwnNames.Bring(own.Keys.ToHashSet(StringComparer.Ordinal), model.ClassifierNames, state));
         }
         var before = state.ToDictionary(entry => entry.Key, entry => entry.Value);
         model.AdaptStateDict(state);

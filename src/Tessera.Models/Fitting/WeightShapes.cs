@@ -45,7 +45,9 @@ public sealed class WeightShapes
     public static WeightShapes Of(Module model) =>
         new("(in memory)", [.. model.StateDict().Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape))], false);
 
-    /// <summary>A sentence where the names are those of another library and were brought to the authors'; null where they are not.</summary>
+    /// <summary>
+    /// A sentence where the names are those of another library and were brought to the authors'; null where they are not.
+    /// </summary>
     public string? Note { get; }
 
     /// <summary>Number of tensors.</summary>
@@ -66,6 +68,7 @@ public sealed class WeightShapes
             }
         }
         var state = Tensors(brought);
+        PretextNames.Convert(names, model.ClassifierNames, state);
         StatePrefix.TakeAway(names, state);
         return state;
     }

@@ -86,7 +86,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         var options = (data?.ModelDefaults ?? new()) with { Classes = classes?.Count };
         // With initial values: a model may fill in what the weights lack.
         var model = task.CreateModel(new(variant.Name, options));
-        var loaded = model.Load(weights.File, new() { Find = weights.Find });
+        var loaded = model.Load(weights.File, new() { Find = weights.Find, Partial = weights.Partial == true });
         model.To(device ?? Device.Cpu);
         model.Eval();
         var facts = task.FactsOfWeights(variant, model, classes ?? ClassNames(variant, model.Classes), data);
@@ -169,7 +169,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     /// <param name="weights">The file.</param>
     public ModelBundle WithWeights(WeightsFile weights)
     {
-        var loaded = Model.Load(weights.File, new() { Find = weights.Find });
+        var loaded = Model.Load(weights.File, new() { Find = weights.Find, Partial = weights.Partial == true });
         return this with { Source = weights.File, Content = Content with { TrainedClassifier = true }, Notes = loaded.Notes };
     }
 

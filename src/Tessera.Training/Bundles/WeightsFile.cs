@@ -8,7 +8,16 @@ namespace Tessera.Training.Bundles;
 /// <param name="Key">Of a file with several sets of weights, the one under this key: <c>teacher</c>.</param>
 /// <param name="Prefix">Takes only names that begin with this, without it: <c>backbone.</c></param>
 /// <param name="Ema">Takes the moving average of the weights.</param>
-public sealed record WeightsFile([RecipePath] string File, string? Key = null, string? Prefix = null, bool? Ema = null)
+/// <param name="Partial">
+/// Takes what they have: tensors that they lack stay as they were initialised. By default, weights that lack any are refused.
+/// </param>
+public sealed record WeightsFile(
+    [RecipePath] string File,
+    string? Key = null,
+    string? Prefix = null,
+    bool? Ema = null,
+    bool? Partial = null
+)
 {
     /// <summary>How they are looked for.</summary>
     public StateDictOptions Find =>

@@ -63,7 +63,11 @@ public sealed class Experiment : IDisposable
                 Test = parts.EvaluationLoader(TestData),
                 Evaluator = parts.CreateEvaluator,
                 EvaluateEvery = recipe.Evaluation.Every,
-                Remarks = [.. new DataRemarks(recipe, TrainData, TestData).All],
+                Remarks =
+                [
+                    .. new DataRemarks(recipe, TrainData, TestData).All,
+                    .. Model.Remarks.Select(remark => $"{Spec.Title}: {remark}"),
+                ],
                 Group = group,
             },
             Writes(group) ? run : null,

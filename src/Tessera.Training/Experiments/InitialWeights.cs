@@ -14,7 +14,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
     private readonly ModelOptions options = recipe.Options(facts.ModelDefaults);
     private readonly List<string> notes = [];
 
-    /// <summary>A sentence for everything that loading did and nobody asked for, once the model is there.</summary>
+    /// <summary>How many tensors were loaded, and a sentence for everything that nobody asked for, once the model is there.</summary>
     internal IReadOnlyList<string> Notes => notes;
 
     /// <summary>File of the weights, for messages.</summary>
@@ -69,20 +69,22 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         if (weights.IsPart)
             throw new RunException($"model.weights: key and prefix are for files, and {weights.File} is a run");
         var bundle = BundleFolder.Find(weights.File);
-        var (content, named) = bundle.Read();
+        var (content, newest) = bundle.Read();
         if (part != recipe && content.Model.Head is not null)
             throw new RunException(
                 $"model.backbone.weights: {weights.File} is a run of {content.Model.Title}, and must be one of a backbone alone: "
                     + "a whole model goes to model.weights"
             );
         var newHead = part.NewHead ?? !content.Facts.Classes.SequenceEqual(facts.Classes);
-        var path = bundle.WeightsPath(named, ema: part.WeightsEma || weights.Ema == true);
-        return Resize(Load(build(options with { ImageSize = content.Model.Options.ImageSize }), path, newHead));
+        var path = bundle.WeightsPath(newest, ema: part.WeightsEma || weights.Ema == true);
+        WeightsFile named = new(path, Partial: weights.Partial);
+        return Resize(Load(build(options with { ImageSize = content.Model.Options.ImageSize }), named, newHead));
     }
 
     private Model Load(Model model, WeightsFile weights, bool? newHead)
     {
-        var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = newHead ?? true });
+        var loaded = Loaded(model, weights, newHead);
+        notes.Add($"{loaded.Loaded} of {loaded.Tensors} tensors loaded");
         notes.AddRange(loaded.Notes);
         if (newHead == true && model.Classes > 0)
         {
@@ -91,6 +93,27 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
                 notes.Add("the classifier starts fresh: its classes are not those of the weights, or model.new_head says so");
         }
         return model;
+    }
+
+    private static PretrainedReport Loaded(Model model, WeightsFile weights, bool? newHead)
+    {
+        var partial = weights.Partial == true;
+        try
+        {
+            return model.Load(
+                weights.File,
+                new()
+                {
+                    Find = weights.Find,
+                    ReplaceHead = newHead ?? true,
+                    Partial = partial,
+                }
+            );
+        }
+        catch (StateDictException error) when (!partial && error.Report is { Missing.Count: > 0, Mismatched.Count: 0 })
+        {
+            throw error.With("weights: { file: ..., partial: true } takes what is there and leaves the rest as it is initialised");
+        }
     }
 
     private Model Resize(Model model)

@@ -79,7 +79,7 @@ public sealed record TeacherOptions(
             throw new ArgumentException($"a teacher needs a model of the registry as its student, not a {context.Model.GetType().Name}");
         var teacher = new ModelSpec(Model!, new() { Classes = student.Classes, Channels = student.Channels }, Head).Create();
         if (Weights is not null)
-            teacher.Load(Weights.File, new() { Find = Weights.Find });
+            teacher.Load(Weights.File, new() { Find = Weights.Find, Partial = Weights.Partial == true });
         teacher.To(context.Device);
         teacher.Eval();
         return (teacher, Weights?.File ?? Model!);

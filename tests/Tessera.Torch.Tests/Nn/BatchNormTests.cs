@@ -200,4 +200,60 @@ public sealed class BatchNormTests : LiveTensors
         norm.Call(x).Relu_().Sum().Backward();
         Assert.NotNull(x.Grad);
     }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(6)]
+    public void Groups_of_a_batch_are_normalised_as_if_each_were_a_batch(int splits)
+    {
+        using var scope = new Scope();
+        Torch.Seed(3);
+        var x = Torch.Randn([6, 4, 3, 2], DType.Float64).RequiresGrad_();
+        var given = Torch.Randn([6, 4, 3, 2], DType.Float64);
+        BatchNorm Norm(int groups)
+        {
+            var norm = new BatchNorm(4) { Splits = groups };
+            norm.To(dtype: DType.Float64);
+            using var outside = Torch.NoGrad();
+            norm.Weight!.Copy_(Tensor.From<double>([1, 2, 3, 4]));
+            norm.RunningMean!.Fill_(0.5);
+            return norm;
+        }
+        var together = Norm(splits);
+        var output = together.Call(x);
+        var parts = Enumerable.Range(0, splits).Select(_ => Norm(1)).ToArray();
+        // Sample n is in group n mod s.
+        var apart = parts.Select((norm, group) => norm.Call(x.Slice(0, group, 6, splits))).ToArray();
+        for (var n = 0; n < 6; n++)
+            Near.Equal(apart[n % splits][n / splits], output[n], 1e-12);
+        Near.Equal(Torch.Stack([.. parts.Select(norm => (Tensor)norm.RunningMean!)]).Mean(0), together.RunningMean!, 1e-12);
+        Near.Equal(Torch.Stack([.. parts.Select(norm => (Tensor)norm.RunningVar!)]).Mean(0), together.RunningVar!, 1e-12);
+        var gradients = Autograd.Grad([output], [x, together.Weight!, together.Bias!], [given]);
+        var byParts = Autograd.Grad(
+            [.. apart],
+            [x, .. parts.Select(norm => norm.Weight!)],
+            [.. Enumerable.Range(0, splits).Select(group => given.Slice(0, group, 6, splits))]
+        );
+        Near.Equal(byParts[0]!, gradients[0]!, 1e-11);
+        Near.Equal(Torch.Stack([.. byParts[1..].Select(gradient => gradient!)]).Sum(0), gradients[1]!, 1e-11);
+        together.Eval();
+        var plain = Norm(1);
+        plain.LoadStateDict(together.StateDict());
+        plain.Eval();
+        Near.Identical(plain.Call(x), together.Call(x));
+    }
+
+    [Fact]
+    public void A_batch_that_groups_do_not_divide_is_refused()
+    {
+        using var scope = new Scope();
+        var norm = new BatchNorm(2) { Splits = 4 };
+        Assert.Contains(
+            "4 groups cannot divide 6 samples",
+            Assert.Throws<ShapeException>(() => norm.Call(Torch.Zeros([6, 2]))).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Throws<ArgumentOutOfRangeException>(() => norm.Splits = 0);
+    }
 }

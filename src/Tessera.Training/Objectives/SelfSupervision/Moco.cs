@@ -8,10 +8,10 @@ using Tessera.Training.Losses;
 namespace Tessera.Training.Objectives.SelfSupervision;
 
 /// <summary>
-/// Momentum contrast: a query, from one view of an image, must tell the key of the other view from a queue of keys of other images. A slowly
-/// moving copy of the encoder makes the keys. He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", 2020,
-/// arXiv:1911.05722 (v1); Chen et al., "Improved Baselines with Momentum Contrastive Learning", 2020, arXiv:2003.04297 (v2). Heads and queue
-/// have the names of the authors' code.
+/// Momentum contrast: a query, from one view of an image, must tell the key of the other view from a queue of keys of other images. A
+/// slowly moving copy of the encoder makes the keys. He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", 2020,
+/// arXiv:1911.05722 (v1); Chen et al., "Improved Baselines with Momentum Contrastive Learning", 2020, arXiv:2003.04297 (v2). Heads and
+/// queue have the names of the authors' code.
 /// </summary>
 public sealed partial class Moco : SelfSupervised
 {
@@ -101,16 +101,18 @@ public sealed partial class Moco : SelfSupervised
         Remark(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss begins near {(terms > 1 ? $"{terms} ln" : "ln")}(1 + {options.Queue}) = {chance:0.00}, and depends on the size of "
-            ) + "the queue: real_keys in the log is the share of the queue that batches have filled"
+                $"a guess has the loss {(terms > 1 ? $"{terms} ln" : "ln")}(1 + {options.Queue}) = {chance:0.00}, which depends on the "
+            )
+                + "size of the queue: the loss is lower as long as the queue has random directions of the beginning (real_keys in the "
+                + "log is the share of the others), and near it when all keys look alike"
         );
         if (context.Data is { Count: var count } && options.Queue > (long)count * Directions)
             Remark(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"objective.queue: {options.Queue} keys are those of {options.Queue / (double)(count * Directions):0.0} epochs of {count} "
+                    $"objective.queue: {options.Queue} keys are those of {options.Queue / (double)(count * Directions):0.0} epochs of "
                 )
-                    + "samples, so older keys of an image itself are among its negatives: at most "
+                    + $"{count} samples, so older keys of an image itself are among its negatives: at most "
                     + $"{count * Directions} keys live for one epoch"
             );
         if (options.Momentum == 0)
@@ -119,19 +121,19 @@ public sealed partial class Moco : SelfSupervised
             return;
         if (shuffles && group is not null)
             Remark(
-                $"batch norms use the samples of each of {group.Size} processes by themselves, whatever train.sync_batch_norm says, and keys "
-                    + "are shuffled over all"
+                $"batch norms use the samples of each of {group.Size} processes by themselves, whatever train.sync_batch_norm says, and "
+                    + "keys are shuffled over all"
             );
         else if (!shuffles)
             Remark(
-                "batch norms see queries and keys of the same samples together, by which the loss can be lowered without learning anything: "
+                "batch norms see queries and keys of the same samples together, by which the loss can fall without anything being learned: "
                     + (options.Shuffle ? "objective.bn_splits above 1 prevents it" : "objective.shuffle prevents it")
             );
     }
 
     /// <summary>
-    /// The mean over samples: the queue stays as it is until the step is done, however many batches the step has. Mixtures are of the samples
-    /// of a whole batch.
+    /// The mean over samples: the queue stays as it is until the step is done, however many batches the step has. Mixtures are of the
+    /// samples of a whole batch.
     /// </summary>
     public override bool MeanOverSamples => options.Unmix is null;
 
@@ -181,7 +183,9 @@ public sealed partial class Moco : SelfSupervised
         return order;
     }
 
-    /// <summary>The key encoder follows the encoder by one step. A training does it after every step, which is before the next one's keys.</summary>
+    /// <summary>
+    /// The key encoder follows the encoder by one step. A training does it after every step, which is before the next one's keys.
+    /// </summary>
     internal void Follow()
     {
         keyModel.Update(options.Momentum);

@@ -15,9 +15,12 @@ namespace Tessera.Training.Objectives.SelfSupervision;
 /// Whether each view is a query for the key of the other: the loss is the sum of both directions, and a step has two keys of each sample.
 /// </param>
 /// <param name="BnSplits">
-/// Groups of a batch that batch norms see apart, from 1 (the default) to 65536, as if each were on a device of its own; published runs have 8.
+/// Groups of a batch that batch norms see apart, from 1 (the default) to 65536, as if each were on a device of its own; published runs have
+/// 8.
 /// </param>
-/// <param name="Shuffle">Whether keys pass the encoder in another order than queries, so that batch norms do not tell which belong together.</param>
+/// <param name="Shuffle">
+/// Whether keys pass the encoder in another order than queries, so that batch norms do not tell which belong together.
+/// </param>
 /// <param name="Probe">Whether a linear classifier learns along, without influence on the model, where samples have one class each.</param>
 /// <param name="Unmix">Un-Mix: mixtures as further queries; none by default.</param>
 [RecipeName("moco")]
