@@ -132,8 +132,8 @@ public sealed partial class Moco : SelfSupervised
     }
 
     /// <summary>
-    /// The mean over samples: the queue stays as it is until the step is done, however many batches the step has. Mixtures are of the samples
-    /// of a whole batch.
+    /// The mean over samples: the queue stays as it is until the step is done, however many batches the step has. Mixtures are of the
+    /// samples of a whole batch.
     /// </summary>
     public override bool MeanOverSamples => options.Unmix is null;
 

@@ -34,8 +34,8 @@ public sealed partial class ProjectionHead : Layer
     protected override Tensor Forward(Tensor input) => layers.Aggregate(input, (x, layer) => layer.Call(x));
 
     /// <summary>
-    /// The head of the small images of Ermolov et al. (2020, arXiv:2007.06346): linear maps with shift, each but the last followed by a batch
-    /// norm and ReLU.
+    /// The head of the small images of Ermolov et al. (2020, arXiv:2007.06346): linear maps with shift, each but the last followed by a
+    /// batch norm and ReLU.
     /// </summary>
     /// <param name="inputs">Channels of the features.</param>
     /// <param name="outputs">Channels of an embedding.</param>

@@ -112,8 +112,8 @@ public sealed partial class SimClr : SelfSupervised
 /// <param name="Hidden">Width of the head's hidden layers, from 1 to 65536; the features' by default, 1024 in the form htdt.</param>
 /// <param name="Dim">Channels of an embedding, from 1 to 65536; 128 by default, 64 in the form htdt.</param>
 /// <param name="SumViews">
-/// Whether the losses of the two views are added, as in the authors' code, instead of averaged, as in the paper (the default). The factor of 2
-/// matters to optimisers that do not scale their steps, such as sgd.
+/// Whether the losses of the two views are added, as in the authors' code, instead of averaged, as in the paper (the default). The factor
+/// of 2 matters to optimisers that do not scale their steps, such as sgd.
 /// </param>
 /// <param name="Probe">Whether a linear classifier learns along on the features, without influence on them; true by default.</param>
 /// <param name="Unmix">Un-Mix: mixtures as a third view; none by default.</param>
