@@ -164,7 +164,7 @@ public sealed class Sit : ConfiguredBackbone<Sit.Config>
             ? ["head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias"]
             :
             [
-                .. preLogits.SelectMany(layer => (string[])[$"{layer.Name}.fc.weight", $"{layer.Name}.fc.bias"]),
+                .. (Classes == 0 ? [] : preLogits).SelectMany(layer => (string[])[$"{layer.Name}.fc.weight", $"{layer.Name}.fc.bias"]),
                 .. HeadNames.SelectMany(name => (string[])[$"{name}.weight", $"{name}.bias"]),
             ];
 

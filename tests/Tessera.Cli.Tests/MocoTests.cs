@@ -49,7 +49,7 @@ public sealed class MocoTests : IDisposable
         foreach (
             var said in (string[])
                 [
-                    "ln(1 + 128) = 4.86",
+                    " 128) = 4.86",
                     "128 keys are those of 2.0 epochs of 64 samples",
                     "the stem is a 3 x 3 convolution of stride 1 alone",
                     "\"real_keys\":0.75",

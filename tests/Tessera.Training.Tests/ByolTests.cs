@@ -265,6 +265,7 @@ public sealed class ByolTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public void Embeddings_stay_spread_and_begin_to_collapse_without_a_predictor()
     {
         var kept = After(small, 40, "kept");

@@ -149,7 +149,8 @@ internal static class ProbeCommand
         Positive(Decay, 0, including: true);
         Shots.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int[]>() is { } shots && (shots.Length == 0 || shots.Any(count => count < 1)))
+            // What is no number has its error already, and no value.
+            if (!result.Errors.Any() && result.GetValueOrDefault<int[]>() is { } shots && (shots.Length == 0 || shots.Any(count => count < 1)))
                 result.AddError("--shots must be whole numbers of at least 1 with commas between them, as in 1,5,10");
         });
         var command = new ExampleCommand("probe", "Measure the features of a pre-trained model, which stays as it is, by labelled images.")

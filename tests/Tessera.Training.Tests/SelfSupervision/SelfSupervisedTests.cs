@@ -148,7 +148,7 @@ public sealed class SelfSupervisedTests : IDisposable
         Torch.Seed(9);
         var watch = new CollapseWatch();
         var (one, two) = (Torch.Randn([600, 32]), Torch.Randn([600, 32]));
-        var found = watch.Measure([one, two]).ToDictionary(figure => figure.Name, figure => figure.Value.ToDouble());
+        var found = watch.Measure([one, two], 0).ToDictionary(figure => figure.Name, figure => figure.Value.ToDouble());
         var rows = one.Slice(0, 0, 512).ToArray<float>().Chunk(32).Select(row => row.Select(v => v / Length(row)).ToArray()).ToArray();
         var pairs = Enumerable
             .Range(0, 512)
@@ -157,10 +157,10 @@ public sealed class SelfSupervisedTests : IDisposable
         // Independent directions: |a - b|^2 = 2 on average, and each dimension deviates by 1/sqrt(D).
         Assert.Equal(2, found["alignment"], 0.1);
         Assert.Equal(1, found["deviation"], 0.05);
-        var same = watch.Measure([one, one]).ToDictionary(figure => figure.Name, figure => figure.Value.ToDouble());
+        var same = watch.Measure([one, one], 1).ToDictionary(figure => figure.Name, figure => figure.Value.ToDouble());
         Assert.Equal(0, same["alignment"]);
         // Every process must reduce the same names, however few samples fall to it.
-        Assert.Equal(found.Keys, watch.Measure([one.Slice(0, 0, 1), two.Slice(0, 0, 1)]).Select(figure => figure.Name));
+        Assert.Equal(found.Keys, watch.Measure([one.Slice(0, 0, 1), two.Slice(0, 0, 1)], 2).Select(figure => figure.Name));
 
         static double Length(float[] row) => Math.Sqrt(row.Sum(v => (double)v * v));
         static double Distance(double[] a, double[] b) => a.Zip(b, (x, y) => (x - y) * (x - y)).Sum();

@@ -22,7 +22,7 @@ internal sealed partial class CollapseWatch : Module
         Alignment = "alignment",
         Uniform = "uniformity";
 
-    private readonly ModuleBuffer low = new(Torch.Zeros([1], DType.Int64)); // steps in a row
+    private readonly ModuleBuffer low = new(Tensor.From<long>([0, -1])); // steps in a row, and the last step that was looked at
 
     /// <summary>What it measures, for people.</summary>
     internal static IReadOnlyList<MetricCurve> Figures =>
@@ -40,8 +40,9 @@ internal sealed partial class CollapseWatch : Module
     /// <c>alignment</c> of the first two views, <c>uniformity</c> of the first. Their names do not depend on the number of samples.
     /// </summary>
     /// <param name="views">Embeddings of each view, [B, E]; the first two are of the same samples.</param>
+    /// <param name="step">The step, which counts once however many batches it has.</param>
     /// <param name="counts">Whether the samples count: not where none of a batch fell to a process.</param>
-    internal IEnumerable<(string Name, Tensor Value)> Measure(IReadOnlyList<Tensor> views, bool counts = true)
+    internal IEnumerable<(string Name, Tensor Value)> Measure(IReadOnlyList<Tensor> views, long step, bool counts = true)
     {
         using var outside = Torch.NoGrad();
         using var exact = Torch.Autocast(device: views[0].Device.Type, enabled: false);
@@ -52,7 +53,7 @@ internal sealed partial class CollapseWatch : Module
         var deviation = count < 2 ? first.NewOnes([]) : first.Std(0).Mean() * Math.Sqrt(width);
         Warning = null;
         if (counts && count > 1)
-            Judge(deviation.ToDouble());
+            Judge(deviation.ToDouble(), step);
         List<(string, Tensor)> found = [(Deviation, deviation)];
         if (normalized is [_, var second])
             found.Add((Alignment, (first - second).Square().Sum(1).Mean()));
@@ -70,10 +71,12 @@ internal sealed partial class CollapseWatch : Module
         return ((squares * -2).Exp() * others).Sum().Div(count * (count - 1.0)).Log();
     }
 
-    private void Judge(double deviation)
+    private void Judge(double deviation, long step)
     {
-        var steps = deviation < Least ? low.ToArray<long>()[0] + 1 : 0;
-        low.Fill_(steps);
+        if (low.ToArray<long>() is not [var before, var last] || last == step)
+            return;
+        var steps = deviation < Least ? before + 1 : 0;
+        low.Copy_(Tensor.From<long>([steps, step]));
         if (steps == Patience)
             Warning =
                 FormattableString.Invariant($"the embeddings collapse: their deviation per dimension has been below {Least}/sqrt(D) for ")

@@ -47,7 +47,7 @@ public abstract class SelfSupervised : BackboneObjective
     {
         var found = Compare(batch, progress);
         var parts = new Dictionary<string, Tensor>(found.Parts);
-        foreach (var (name, value) in watch.Measure(found.Embeddings, counts: !batch.IsPlaceholder))
+        foreach (var (name, value) in watch.Measure(found.Embeddings, progress.Step, counts: !batch.IsPlaceholder))
             parts[name] = value;
         if (watch.Warning is { } warning)
             Remark(warning);
