@@ -150,7 +150,11 @@ internal static class ProbeCommand
         Shots.Validators.Add(result =>
         {
             // What is no number has its error already, and no value.
-            if (!result.Errors.Any() && result.GetValueOrDefault<int[]>() is { } shots && (shots.Length == 0 || shots.Any(count => count < 1)))
+            if (
+                !result.Errors.Any()
+                && result.GetValueOrDefault<int[]>() is { } shots
+                && (shots.Length == 0 || shots.Any(count => count < 1))
+            )
                 result.AddError("--shots must be whole numbers of at least 1 with commas between them, as in 1,5,10");
         });
         var command = new ExampleCommand("probe", "Measure the features of a pre-trained model, which stays as it is, by labelled images.")
