@@ -28,16 +28,10 @@ public static class TeacherContrast
         var device = queries.Device;
         // Rounded to 16 bits, the right key would drown among thousands of others.
         using var exact = Torch.Autocast(device: device.Type, enabled: false);
-        var keys = GatheredRows.Of(Normalize(own.Detach()), group);
-        var logits = Normalize(queries).Matmul(keys.Rows.MT) / temperature;
+        var keys = GatheredRows.Of(UnitRows.Of(own.Detach()), group);
+        var logits = UnitRows.Of(queries).Matmul(keys.Rows.MT) / temperature;
         // A process without samples of its own listens with a row that is not among them.
         var right = (Torch.Arange(queries.Size(0), device: device) + keys.First).ClampMax(keys.Rows.Size(0) - 1);
         return logits.CrossEntropyLoss(right) * (2 * temperature);
-    }
-
-    private static Tensor Normalize(Tensor rows)
-    {
-        var wide = rows.DType == DType.Float64 ? rows : rows.To(DType.Float32);
-        return wide / wide.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
     }
 }

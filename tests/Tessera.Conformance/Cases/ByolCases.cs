@@ -68,8 +68,8 @@ internal sealed class ByolStep : GoldenCase
         run.ExpectBatch("view1");
         run.ExpectBatch("view2");
         var options = new ByolOptions(ByolForm.Htdt, c.Int("head_size"), c.Int("embedding_dim"), c.Int("head_layers"), Probe: false);
-        var encoder = Encoder(c, (int)run.Input("view1").Size(1));
-        var method = new Byol(options, new(new ResNet(encoder), run.Device) { Another = () => new ResNet(encoder) });
+        ResNet Encoder() => SmallEncoder.Of(c, (int)run.Input("view1").Size(1));
+        var method = new Byol(options, new(Encoder(), run.Device) { Another = Encoder });
         run.Load(
             new Joined(run.File, method),
             // What follows is a module inside of ours.
@@ -84,30 +84,6 @@ internal sealed class ByolStep : GoldenCase
         var loss = run.Output("out.loss", Byol.Between(first, second));
         if (run.File.GradientOf == "cotangent sum of out.loss")
             run.Differentiate(loss * GoldenRun.Cotangent("out.loss", loss));
-    }
-
-    private static ResNet.Config Encoder(Config c, int channels)
-    {
-        var stem = c.String("stem");
-        return new ResNet.Config(
-            c.Size("image_size"),
-            c.Ints("blocks"),
-            c.String("arch") switch
-            {
-                "resnet_mini" or "resnet18" or "resnet34" => false,
-                "resnet50" or "resnet101" or "resnet152" => true,
-                var other => throw new NotSupportedException($"a network '{other}'"),
-            },
-            Classes: 0,
-            Channels: channels,
-            Stem: stem switch
-            {
-                "3x3 stride 1, max-pool removed" or "3x3 stride 1, no max-pool" => ResNetStem.Small,
-                _ when stem.StartsWith("3x3 stride 1", StringComparison.Ordinal) => ResNetStem.SmallPooled,
-                _ when stem.StartsWith("7x7 stride 2", StringComparison.Ordinal) => ResNetStem.ImageNet,
-                _ => throw new NotSupportedException($"a stem '{stem}'"),
-            }
-        );
     }
 }
 

@@ -16,23 +16,7 @@ internal sealed class MocoNetwork : Module
     internal MocoNetwork(GoldenRun run, bool mlp)
     {
         var c = run.Config;
-        var size = c.Size("image_size");
-        var blocks = c.Ints("blocks");
-        var stem = c.String("stem") switch
-        {
-            var text when text.StartsWith("7x7", StringComparison.Ordinal) => ResNetStem.ImageNet,
-            var text when text.StartsWith("3x3", StringComparison.Ordinal) && text.Contains("no max-pool", StringComparison.Ordinal) =>
-                ResNetStem.Small,
-            var text when text.StartsWith("3x3", StringComparison.Ordinal) => ResNetStem.SmallPooled,
-            var other => throw new NotSupportedException($"a stem '{other}'"),
-        };
-        var bottleneck = c.String("arch") switch
-        {
-            "resnet_mini" or "resnet18" or "resnet34" => false,
-            "resnet50" or "resnet101" or "resnet152" => true,
-            var other => throw new NotSupportedException($"an architecture '{other}'"),
-        };
-        ResNet Network() => new(new(size, blocks, bottleneck, Classes: 0, Stem: stem));
+        ResNet Network() => SmallEncoder.Of(c);
         method = new(
             new MocoOptions(
                 c.Int("queue_size"),

@@ -69,26 +69,3 @@ internal sealed class SimClrStep : GoldenCase
         run.Output("out.loss", NtXent.Of(embeddings[0], embeddings[1], c.Double("temperature")).Mean);
     }
 }
-
-/// <summary>The residual networks of small images as files describe them: <c>arch</c>, <c>blocks</c>, <c>stem</c>, <c>image_size</c>.</summary>
-internal static class SmallEncoder
-{
-    /// <summary>An encoder without classifier, or with one of so many outputs.</summary>
-    public static ResNet Of(Config c, int outputs = 0)
-    {
-        var bottleneck = c.String("arch") switch
-        {
-            "resnet_mini" or "resnet18" or "resnet34" => false,
-            "resnet50" or "resnet101" or "resnet152" => true,
-            var other => throw new NotSupportedException($"an encoder '{other}'"),
-        };
-        return new(new ResNet.Config(c.Size("image_size"), c.Ints("blocks"), bottleneck, outputs, Stem: Stem(c.String("stem"))));
-    }
-
-    private static ResNetStem Stem(string words) =>
-        words.StartsWith("7x7", StringComparison.Ordinal) ? ResNetStem.ImageNet
-        : !words.StartsWith("3x3 stride 1", StringComparison.Ordinal) ? throw new NotSupportedException($"a stem '{words}'")
-        : words.Contains("no max-pool", StringComparison.Ordinal) || words.Contains("removed", StringComparison.Ordinal) ? ResNetStem.Small
-        : words.Contains("max-pool", StringComparison.Ordinal) ? ResNetStem.SmallPooled
-        : ResNetStem.Small;
-}

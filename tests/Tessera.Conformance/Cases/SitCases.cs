@@ -113,7 +113,7 @@ internal sealed class SitV1Loss : GoldenCase
         c.Expect("channels", images.Size(1));
         c.Expect("height", images.Size(2));
         var rotation = ClassificationLosses.CrossEntropy(run.Input("rotation_logits"), run.Input("rotation_targets"));
-        var contrastive = SitTwoTokens.Contrast(first, second, c.Double("temperature"));
+        var contrastive = NtXent.Of(first, second, c.Double("temperature")).Mean;
         var reconstruction = SitV1.Difference(painted, images);
         run.Output("rotation", rotation);
         run.Output("contrastive", contrastive);
@@ -140,7 +140,7 @@ internal sealed class SitV1bLoss : GoldenCase
         c.Expect("embedding_dim", rows[0].Size(1));
         c.Expect("height", images.Size(2));
         var rotation = ClassificationLosses.CrossEntropy(run.Input("rotation_logits"), run.Input("rotation_targets"));
-        var contrastive = SitTwoTokens.Contrast(rows[0], rows[1], c.Double("temperature"));
+        var contrastive = NtXent.Of(rows[0], rows[1], c.Double("temperature")).Mean;
         var mask = run.Input("mask").Gt(0).To(run.Real);
         var reconstruction = SitV1b.Difference(run.Input("reconstruction"), images, mask, c.Bool("drop_only"));
         run.Output("rotation", rotation);

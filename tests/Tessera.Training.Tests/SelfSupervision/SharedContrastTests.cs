@@ -130,7 +130,8 @@ public sealed partial class SharedContrastTests
         foreach (var (rank, found) in all.Index())
         {
             Assert.Equal(whole.Keys.Order(), found.Keys.Order());
-            foreach (var (name, values) in whole)
+            // Each process watches its own samples for collapse; rank 0 speaks.
+            foreach (var (name, values) in whole.Where(entry => entry.Key != "watch.low"))
             {
                 var distance = values.Zip(found[name], (a, b) => Math.Abs(a - b)).DefaultIfEmpty().Max();
                 Assert.True(distance <= 1e-10, $"{name} of rank {rank} of {size} differs by {distance:G3}");

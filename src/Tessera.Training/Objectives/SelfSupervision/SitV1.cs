@@ -75,26 +75,6 @@ public abstract class SitTwoTokens : SitPretraining
     /// <summary>T of the comparison.</summary>
     private protected abstract double Temperature { get; }
 
-    /// <summary>
-    /// NT-Xent (Chen et al., 2020, arXiv:2002.05709, equation 1) of the samples of this process: the mean over both views.
-    /// </summary>
-    /// <param name="first">Embeddings of the first view, [N, E].</param>
-    /// <param name="second">Embeddings of the second view of the same samples, [N, E].</param>
-    /// <param name="temperature">T, above 0.</param>
-    internal static Tensor Contrast(Tensor first, Tensor second, double temperature) =>
-        Torch.Scope(() =>
-        {
-            // Rounded to 16 bits, the similarity with the partner would drown among those of the others.
-            using var exact = Torch.Autocast(device: first.Device.Type, enabled: false);
-            var rows = Torch.Cat([first, second], 0);
-            var wide = rows.DType == DType.Float64 ? rows : rows.To(DType.Float32);
-            var unit = wide / wide.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
-            var places = Torch.Arange(rows.Size(0), device: rows.Device);
-            var self = places.Unsqueeze(1).Eq(places);
-            var logits = (unit.Matmul(unit.MT) / temperature).MaskedFill(self, double.NegativeInfinity);
-            return logits.CrossEntropyLoss(places.Roll(first.Size(0)));
-        });
-
     /// <inheritdoc/>
     protected override Comparison Compare(Batch batch, Progress progress)
     {
@@ -106,7 +86,7 @@ public abstract class SitTwoTokens : SitPretraining
         var found = See(corrupted.Images);
         var (painted, embeddings) = (found.Painted.To(clean.DType), found.Embeddings.Chunk(2));
         var rotation = ClassificationLosses.CrossEntropy(found.Rotations, labels);
-        var contrastive = Contrast(embeddings[0], embeddings[1], Temperature);
+        var contrastive = NtXent.Of(embeddings[0], embeddings[1], Temperature).Mean;
         var reconstruction = Reconstruction(painted, clean, corrupted.Mask);
         var parts = Differences(painted, clean, corrupted.Mask);
         (parts["rotation"], parts["contrastive"]) = (rotation.Detach(), contrastive.Detach());
