@@ -95,12 +95,12 @@ internal static class ProbeCommand
     {
         Description = "Bring each dimension of the features to mean 0 and deviation 1 for linear classifiers.",
     };
-    private static readonly Option<int[]> Shots = new("--shots")
+    private static readonly Option<string[]> Shots = new("--shots")
     {
         Description = "Images of every class that few-shot knows, several with commas; 1,5,10 by default.",
         HelpName = "numbers",
-        CustomParser = result => [.. result.Tokens.SelectMany(token => Parts(token.Value)).Select(part => Whole(result, part))],
-        DefaultValueFactory = _ => [.. new ProbeOptions().Shots],
+        CustomParser = result => [.. result.Tokens.SelectMany(token => Parts(token.Value))],
+        DefaultValueFactory = _ => [.. new ProbeOptions().Shots.Select(count => count.ToString(CultureInfo.InvariantCulture))],
     };
     private static readonly Option<int> Draws = new("--draws")
     {
@@ -149,13 +149,12 @@ internal static class ProbeCommand
         Positive(Decay, 0, including: true);
         Shots.Validators.Add(result =>
         {
-            // What is no number has its error already, and no value.
-            if (
-                !result.Errors.Any()
-                && result.GetValueOrDefault<int[]>() is { } shots
-                && (shots.Length == 0 || shots.Any(count => count < 1))
-            )
-                result.AddError("--shots must be whole numbers of at least 1 with commas between them, as in 1,5,10");
+            var given = result.GetValueOrDefault<string[]>() ?? [];
+            if (given.Length == 0 || given.FirstOrDefault(part => Whole(part) is not >= 1) is { })
+                result.AddError(
+                    "--shots must be whole numbers of at least 1 with commas between them, as in 1,5,10, "
+                        + $"not '{string.Join(',', given)}'"
+                );
         });
         var command = new ExampleCommand("probe", "Measure the features of a pre-trained model, which stays as it is, by labelled images.")
         {
@@ -208,13 +207,8 @@ internal static class ProbeCommand
     private static IEnumerable<string> Parts(string text) =>
         text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
-    private static int Whole(System.CommandLine.Parsing.ArgumentResult result, string text)
-    {
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
-            return number;
-        result.AddError($"--shots must be whole numbers with commas between them, as in 1,5,10, not '{text}'");
-        return 1;
-    }
+    private static int? Whole(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     private static void Least(Option option, int least) =>
         option.Validators.Add(result =>
@@ -296,7 +290,7 @@ internal static class ProbeCommand
                 Epochs = parsed.GetValue(Epochs) ?? protocol.Epochs,
                 Standardize = parsed.GetValue(Standardize),
             },
-            Shots = parsed.GetRequiredValue(Shots),
+            Shots = [.. parsed.GetRequiredValue(Shots).Select(part => Whole(part)!.Value)],
             Draws = parsed.GetRequiredValue(Draws),
             FineTuningEpochs = parsed.GetRequiredValue(FineTuningEpochs),
             Seed = parsed.GetRequiredValue(Seed),
