@@ -56,6 +56,13 @@ internal static class PretextNames
             string[] inside = [.. state.Keys.Where(name => Begins(name, prefix) && !(prefix.Length == 0 && IsBeside(name, own)))];
             if (inside.Length == 0 || state.Keys.Except(inside).Any(name => !IsBeside(name, own)))
                 continue;
+            // One linear map beside unprefixed names is a classifier as any.
+            if (
+                prefix.Length == 0
+                && state.Count > inside.Length
+                && state.Keys.Except(inside).All(name => name is "head.weight" or "head.bias")
+            )
+                continue;
             var names = Inner(prefix, inside);
             var head = names.Values.Where(name => IsHead(name, prefix, own, classifier)).ToHashSet(StringComparer.Ordinal);
             var fitting = names.Values.Count(name => own.Contains(name) && !head.Contains(name));
