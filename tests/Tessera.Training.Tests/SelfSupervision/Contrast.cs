@@ -113,8 +113,12 @@ internal static class Contrast
             if (stop != stops[0])
                 Assert.True(trainer.Resume());
             trainer.Train(stop);
+            // Each process watches its own samples for collapse, and the first part of a batch.
             if (stop == stops[^1])
-                return method.StateDict().ToDictionary(entry => entry.Key, entry => entry.Value.ToArray<double>());
+                return method
+                    .StateDict()
+                    .Where(entry => entry.Key != "watch.low")
+                    .ToDictionary(entry => entry.Key, entry => entry.Value.ToArray<double>());
         }
         throw new ArgumentException("no stop", nameof(stops));
     }
