@@ -83,10 +83,10 @@ public sealed class ByolTests : IDisposable
     [Fact]
     public void The_share_that_the_target_keeps_comes_to_exactly_one()
     {
-        Assert.Equal(0.97, Byol.TauAt(0.97, 0), 1e-15);
-        Assert.Equal(1 - 0.03 / 2, Byol.TauAt(0.97, 0.5), 1e-15);
-        Assert.Equal(1, Byol.TauAt(0.97, 1));
-        Assert.Equal(1, Byol.TauAt(0, 1));
+        Assert.Equal(0.97, CosineRamp.At(0.97, 1, 0, 2), 1e-15);
+        Assert.Equal(1 - 0.03 / 2, CosineRamp.At(0.97, 1, 1, 2), 1e-15);
+        Assert.Equal(1, CosineRamp.At(0.97, 1, 2, 2));
+        Assert.Equal(1, CosineRamp.At(0, 1, 2, 2));
     }
 
     [Theory]
@@ -161,11 +161,11 @@ public sealed class ByolTests : IDisposable
         double At(ByolOptions options, Progress progress) =>
             Method(options).Compute(Views().Epoch(0).First(), progress).Parts["tau"].ToDouble();
         var halfway = new Progress(1, 2, 6, Steps);
-        Assert.Equal(Byol.TauAt(0.5, 6 / 8.0), At(small with { Tau = 0.5 }, halfway), 1e-6);
-        Assert.Equal(Byol.TauAt(0.5, 0.5), At(small with { Tau = 0.5, TauPerEpoch = true }, halfway), 1e-6);
-        Assert.Equal(Byol.TauAt(0.5, 0.5), At(small with { Tau = 0.5, Form = ByolForm.Htdt }, halfway), 1e-6);
+        Assert.Equal(CosineRamp.At(0.5, 1, 6, 8), At(small with { Tau = 0.5 }, halfway), 1e-6);
+        Assert.Equal(CosineRamp.At(0.5, 1, 1, 2), At(small with { Tau = 0.5, TauPerEpoch = true }, halfway), 1e-6);
+        Assert.Equal(CosineRamp.At(0.5, 1, 1, 2), At(small with { Tau = 0.5, Form = ByolForm.Htdt }, halfway), 1e-6);
         // A training that ends within an epoch.
-        Assert.Equal(Byol.TauAt(0.5, 6 / 7.0), At(small with { Tau = 0.5 }, halfway with { TotalSteps = 7 }), 1e-6);
+        Assert.Equal(CosineRamp.At(0.5, 1, 6, 7), At(small with { Tau = 0.5 }, halfway with { TotalSteps = 7 }), 1e-6);
     }
 
     [Fact]

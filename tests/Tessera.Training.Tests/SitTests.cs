@@ -286,7 +286,8 @@ public sealed class SitTests : IDisposable
         Assert.All(steps, line => Assert.Equal(version != SitVersion.V2, line.ContainsKey("rotation_top1")));
         var page = File.ReadAllText(run.ReportPath);
         Assert.Contains("<h2>Reconstruction</h2>", page, StringComparison.Ordinal);
-        Assert.Equal(36, page.Split("data:image/png").Length - 1);
+        // Beside what is rebuilt, eight test images with six neighbours each.
+        Assert.Equal(36 + 8 * 7, page.Split("data:image/png").Length - 1);
         Assert.Equal("untrained", (string?)JsonNode.Parse(File.ReadAllText(Path.Combine(run.BundlePath, "bundle.json")))!["classifier"]);
     }
 

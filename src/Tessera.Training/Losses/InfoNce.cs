@@ -11,7 +11,7 @@ public static class InfoNce
     public static Tensor Normalize(Tensor rows) =>
         Torch.Scope(() =>
         {
-            var wide = rows.DType is DType.BFloat16 or DType.Float16 ? rows.To(DType.Float32) : rows;
+            var wide = UnitRows.Wide(rows);
             return wide / wide.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
         });
 

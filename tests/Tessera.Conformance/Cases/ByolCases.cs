@@ -32,7 +32,7 @@ internal sealed class ByolSchedules : GoldenCase
     {
         var c = run.Config;
         var steps = c.Int("total_steps");
-        run.Output("tau", Enumerable.Range(0, steps).Select(step => Byol.TauAt(c.Double("base_target_ema"), step / (double)steps)));
+        run.Output("tau", Enumerable.Range(0, steps).Select(step => CosineRamp.At(c.Double("base_target_ema"), 1, step, steps)));
         var top = new LarsOptions(c.Double("base_learning_rate"), LearningRateBatch: 256).TopLearningRate(c.Int("batch_size"));
         // An epoch of one step.
         var schedule = new CosineOptions(steps, c.Int("warmup_steps"), Form: CosineForm.Mae);
@@ -139,7 +139,7 @@ internal sealed partial class ByolToyStep : GoldenCase
         // The first step, whose tau is the one that the options name.
         var start = new Progress(0, 1, 0, 1);
         method.AfterStep(start);
-        unused.Update(Byol.TauAt(c.Double("tau"), 0));
+        unused.Update(CosineRamp.At(c.Double("tau"), 1, 0, 1));
         foreach (
             var (name, source) in new (string, Module)[]
             {

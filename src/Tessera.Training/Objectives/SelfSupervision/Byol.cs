@@ -117,15 +117,9 @@ public sealed partial class Byol : SelfSupervised
     }
 
     private double Tau(Progress progress) =>
-        TauAt(
-            options.StartTau,
-            options.SlowsPerEpoch ? progress.Epoch / (double)progress.Epochs : progress.Step / (double)progress.TotalSteps
-        );
-
-    /// <summary>The share that the target keeps in a step: along a cosine from the first value to exactly 1.</summary>
-    /// <param name="first">Its value at the beginning, in [0, 1].</param>
-    /// <param name="done">Share of the training that is done.</param>
-    public static double TauAt(double first, double done) => 1 - (1 - first) * 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
+        options.SlowsPerEpoch
+            ? CosineRamp.At(options.StartTau, 1, progress.Epoch, progress.Epochs)
+            : CosineRamp.At(options.StartTau, 1, progress.Step, progress.TotalSteps);
 
     // The loss is a mean over samples, and batch norms take the statistics of all processes: nothing is compared within one of them.
     /// <inheritdoc/>
@@ -188,7 +182,7 @@ public sealed record ByolOptions(
     [Range(1e-12, 1)] double NormEps = 1e-5,
     [Range(0, 1)] double NormMomentum = 0.1,
     UnMixOptions? Unmix = null
-) : ObjectiveOptions
+) : SelfSupervisedOptions
 {
     internal int HiddenWidth => Hidden ?? (Form == ByolForm.Htdt ? 1024 : 4096);
 
@@ -197,17 +191,6 @@ public sealed record ByolOptions(
     internal double StartTau => Tau ?? 0.99;
 
     internal bool SlowsPerEpoch => TauPerEpoch ?? Form == ByolForm.Htdt;
-
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs =>
-        [
-            new Need.Views(2),
-            new Need.NoAuxiliaryLosses("byol compares two views, each in a pass of its own: auxiliary losses know of one"),
-            new Need.UnmixedImages("byol predicts one view of an image from another and uses no labels: use its own unmix instead"),
-        ];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new Byol(this, context);

@@ -35,19 +35,8 @@ public sealed record MocoOptions(
     bool Shuffle = true,
     bool Probe = true,
     UnMixOptions? Unmix = null
-) : ObjectiveOptions
+) : SelfSupervisedOptions
 {
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs =>
-        [
-            new Need.Views(2),
-            new Need.NoAuxiliaryLosses("momentum contrast compares views of images: auxiliary losses have no classes to work on"),
-            new Need.UnmixedImages("momentum contrast tells images apart and uses no labels: use its own unmix instead"),
-        ];
-
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new Moco(this, context);
 }

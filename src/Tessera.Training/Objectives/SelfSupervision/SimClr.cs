@@ -127,19 +127,8 @@ public sealed record SimClrOptions(
     bool SumViews = false,
     bool Probe = true,
     UnMixOptions? Unmix = null
-) : ObjectiveOptions
+) : SelfSupervisedOptions
 {
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs =>
-        [
-            new Need.Views(2),
-            new Need.NoAuxiliaryLosses("simclr compares views of images, so auxiliary losses must be left out"),
-            new Need.UnmixedImages("simclr compares views of single images: use its own unmix instead"),
-        ];
-
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new SimClr(this, context);
 }

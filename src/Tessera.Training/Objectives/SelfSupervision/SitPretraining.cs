@@ -115,6 +115,7 @@ public abstract class SitPretraining : SelfSupervised
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportSamples samples) =>
         [
+            .. base.Report(samples),
             ReconstructionPictures.Section(
                 Student,
                 samples,

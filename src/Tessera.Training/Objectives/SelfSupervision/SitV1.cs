@@ -197,14 +197,8 @@ public sealed class SitV1 : SitTwoTokens
 /// <param name="Probe">Whether a linear classifier learns along on the features, without influence on them; true by default.</param>
 [RecipeName("sit_v1")]
 public sealed record SitV1Options([Range(0.001, 100)] double Temperature = 0.5, [Range(1, 65536)] int Outputs = 512, bool Probe = true)
-    : ObjectiveOptions
+    : SelfSupervisedOptions
 {
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs => SitNeeds.All;
-
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new SitV1(this, context);
 }

@@ -126,16 +126,10 @@ public sealed record SitV1bOptions(
     [Range(1, 65536)] int Width = 2048,
     [Range(1, 65536)] int Outputs = 256,
     bool Probe = true
-) : ObjectiveOptions
+) : SelfSupervisedOptions
 {
     /// <summary>Fillings of destroyed blocks.</summary>
     public IReadOnlyList<BlockFilling> Drop { get; init; } = Drop ?? [BlockFilling.Noise];
-
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs => SitNeeds.All;
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new SitV1b(this, context);

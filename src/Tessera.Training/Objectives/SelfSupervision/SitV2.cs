@@ -88,7 +88,7 @@ public sealed class SitV2 : SitPretraining
     /// <inheritdoc/>
     public override void AfterStep(Progress progress)
     {
-        var kept = CosineRamp.At(options.Momentum, 1, progress.Step, progress.Epochs * progress.StepsPerEpoch);
+        var kept = CosineRamp.At(options.Momentum, 1, progress.Step, progress.TotalSteps);
         teacher.Update(kept);
         teacherHead.Update(kept);
     }
@@ -128,16 +128,10 @@ public sealed record SitV2Options(
     [Range(2, 16)] int Layers = 3,
     [Range(0, 1)] double Momentum = 0.996,
     bool Probe = true
-) : ObjectiveOptions
+) : SelfSupervisedOptions
 {
     /// <summary>Fillings of destroyed blocks.</summary>
     public IReadOnlyList<BlockFilling> Drop { get; init; } = Drop ?? [BlockFilling.Zeros];
-
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs => SitNeeds.All;
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new SitV2(this, context);

@@ -101,19 +101,8 @@ public sealed record WMseOptions(
     [Range(0, 1)] double Eps = 0,
     bool Probe = true,
     UnMixOptions? Unmix = null
-) : ObjectiveOptions
+) : SelfSupervisedOptions
 {
-    /// <inheritdoc/>
-    public override Type? TargetsType => null;
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Need> Needs =>
-        [
-            new Need.Views(2),
-            new Need.NoAuxiliaryLosses("w_mse compares views of images, so auxiliary losses must be left out"),
-            new Need.UnmixedImages("w_mse compares views of single images: use its own unmix instead"),
-        ];
-
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new WMse(this, context);
 }
