@@ -190,7 +190,7 @@ internal static class CompareCommand
             ? new ModelComparison(
                 [("counted at", $"sides of {string.Join(", ", sides)} pixels"), .. Convention],
                 [],
-                [.. Over(variants, sides, terminal, interruption.Token)]
+                [.. ResolutionRows.Over(variants, sides, terminal, interruption.Token)]
             )
             : Compare(parsed, variants, terminal, interruption.Token);
         Write(parsed, comparison, terminal);
@@ -396,47 +396,6 @@ internal static class CompareCommand
 
     // Papers name architectures; titles are long, and sizes of one have the same.
     private static string Architecture(Variant variant) => variant.Paper;
-
-    private static IEnumerable<ResolutionRow> Over(Variant[] variants, int[] sides, Terminal terminal, CancellationToken stop)
-    {
-        Torch.Threads = ThreadLimit.Here.Count;
-        foreach (var variant in variants)
-        foreach (var side in sides)
-        {
-            if (stop.IsCancellationRequested)
-                yield break;
-            terminal.Note($"{variant.Name} at {side}");
-            yield return At(variant, side, terminal);
-        }
-    }
-
-    private static ResolutionRow At(Variant variant, int side, Terminal terminal)
-    {
-        var row = new ResolutionRow(variant.Name, [side, side]);
-        try
-        {
-            using var scope = new Scope();
-            var model = variant.Create(new() { ImageSize = (side, side) });
-            if (!model.TakesImages)
-                return row with { Deviation = "the model takes texts" };
-            var cost = ModelCost.Count(model);
-            var field = ReceptiveField.Measure(model, side, side)[^1];
-            return row with
-            {
-                Parameters = cost.Parameters,
-                Macs = cost.Macs,
-                Activations = cost.Activations,
-                ReceptivePixels = field.Pixels,
-                ReceptiveBox = [field.Height, field.Width],
-                ReceptiveShare = Math.Round(field.Share, 6),
-            };
-        }
-        catch (Exception error) when (error is ShapeException or ArgumentException or TorchException)
-        {
-            terminal.Note($"{variant.Name} at {side}: {error.Message}");
-            return row with { Deviation = error.Message };
-        }
-    }
 
     private static void Write(ParseResult parsed, ModelComparison comparison, Terminal terminal)
     {
