@@ -10,6 +10,9 @@ public abstract partial class Model
     // [B, 3, 224, 224]
     private protected virtual string Expected => $"{(TakesImages ? "images" : "word ids")} [B, {string.Join(", ", InputShape)}]";
 
+    // Whether the numbers of a sample are fractions, as those of images are, and not word ids.
+    private protected virtual bool TakesFractions => TakesImages;
+
     /// <summary>
     /// Refuses what no size of this model could take: other channels, other dimensions, or another kind of numbers. Every way to run the
     /// model begins with it; a program that collects samples can ask earlier.
@@ -22,9 +25,9 @@ public abstract partial class Model
     {
         var shape = input.Shape;
         var type = input.DType;
-        if (TakesImages ? !type.IsFloat() : type is not (DType.Int64 or DType.Int32))
+        if (TakesFractions ? !type.IsFloat() : type is not (DType.Int64 or DType.Int32))
             throw Refusal(
-                $"{(TakesImages ? "floating-point" : "integer")} numbers, not {type.Name()} {shape}"
+                $"{(TakesFractions ? "floating-point" : "integer")} numbers, not {type.Name()} {shape}"
                     + (TakesImages && type == DType.UInt8 ? ": bring bytes to [0, 1] and normalize them first" : "")
             );
         if (shape.Count != InputShape.Count + 1)
@@ -96,7 +99,7 @@ public abstract partial class Model
             return null;
         if (input.Device != weights.Device)
             return $"{Name} lies on {weights.Device}, and its input {shape} on {input.Device}: move one of them by To";
-        if (TakesImages && input.DType != weights.DType && Torch.AutocastType(input.Device.Type) is null)
+        if (TakesFractions && input.DType != weights.DType && Torch.AutocastType(input.Device.Type) is null)
             return $"{Name} has weights of {weights.DType.Name()}, and its input {shape} is {input.DType.Name()}: convert one of them by To";
         return null;
     }
