@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text;
 
@@ -8,11 +9,17 @@ internal static class RecipeShape
 {
     internal const string NameField = "name";
 
+    // Reflection is slow, and a recipe asks for the same a thousand times.
+    private static readonly ConcurrentDictionary<Type, ConstructorInfo> constructors = new();
+    private static readonly ConcurrentDictionary<ParameterInfo, IReadOnlyList<Attribute>> attributes = new();
+
     /// <summary>
     /// The constructor that recipes bind to: of those that are public or internal, the one with the most parameters that is no copy
     /// constructor.
     /// </summary>
-    internal static ConstructorInfo Constructor(Type type) =>
+    internal static ConstructorInfo Constructor(Type type) => constructors.GetOrAdd(type, FindConstructor);
+
+    private static ConstructorInfo FindConstructor(Type type) =>
         type.GetConstructors(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance)
             .Where(c => c.IsPublic || c.IsAssembly)
             .Where(c => !(c.GetParameters() is [var only] && only.ParameterType == type))
@@ -47,13 +54,16 @@ internal static class RecipeShape
 
     /// <summary>What is said of a parameter, also where a base record has one of the same name.</summary>
     internal static IEnumerable<T> Attributes<T>(ParameterInfo parameter)
-        where T : Attribute
+        where T : Attribute => attributes.GetOrAdd(parameter, FindAttributes).OfType<T>();
+
+    private static Attribute[] FindAttributes(ParameterInfo parameter)
     {
-        var name = parameter.Name;
+        List<Attribute> found = [];
         for (var type = parameter.Member.DeclaringType; type is not null && type != typeof(object); type = type.BaseType)
             foreach (var constructor in type.GetConstructors(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance))
-                if (constructor.GetParameters().FirstOrDefault(p => p.Name == name)?.GetCustomAttribute<T>() is { } found)
-                    yield return found;
+                if (constructor.GetParameters().FirstOrDefault(p => p.Name == parameter.Name) is { } same)
+                    found.AddRange(same.GetCustomAttributes());
+        return [.. found];
     }
 
     /// <summary>Records that a recipe can choose between where <paramref name="type"/> is expected, by name.</summary>
