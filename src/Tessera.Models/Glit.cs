@@ -368,10 +368,10 @@ public sealed partial class Glit : Backbone<Glit.Config>
             ),
             ImageSize: 224,
             Parameters: 7.264,
-            GMacs: 1.33,
             Top1: 76.4,
             Dataset: "ImageNet-1k",
-            Preprocessing: Preprocessing.ImageNet
+            Preprocessing: Preprocessing.ImageNet,
+            Note: "the published 1.33 GMACs leave out half of a map (PublishedCost)"
         ),
         Variant.Micro(
             "glit_micro_patch4_32",

@@ -224,7 +224,7 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
 
     private const string Paper = "ViTAS: Vision Transformer Architecture Search, 2021, arXiv:2106.13700";
 
-    private static Variant Make(string name, VitasSpace space, string netId, double parameters, double gmacs, double top1)
+    private static Variant Make(string name, VitasSpace space, string netId, double parameters, double top1)
     {
         var found = space.Decode(netId);
         return new(
@@ -233,7 +233,6 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
             Variant.Configured(space.Configure(found, (224, 224)) with { DropPath = 0.1 }, config => new Vitas(config)),
             ImageSize: 224,
             Parameters: parameters,
-            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet
@@ -248,7 +247,6 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
             VitasSpace.Tiny,
             "1 2 4 3 4 4 1 3 4 3 4 4 4 4 3 3 4 0 0 3 1 6 7 9 4 3 6 8 4 9 1 8 6 4 9 2 7 6 8 9 3 0 3 8 7 0 5 7 9 8 4 4",
             parameters: 3.679,
-            gmacs: 0.859,
             top1: 71.1
         ),
         Make(
@@ -256,7 +254,6 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
             VitasSpace.Tiny,
             "1 3 4 4 3 4 3 4 4 2 2 4 2 3 4 4 1 0 0 4 1 5 1 6 2 2 2 3 2 9 2 6 3 9 5 7 7 5 6 4 8 1 5 3 2 8 5 9 2 4 5 5",
             parameters: 4.4,
-            gmacs: 0.991,
             top1: 72.4
         ),
         new(
@@ -274,7 +271,6 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
             ),
             ImageSize: 224,
             Parameters: 6.048,
-            GMacs: 1.303,
             Top1: 74.7,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet
@@ -284,7 +280,6 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
             VitasSpace.Tiny,
             "1 3 4 3 4 3 1 4 0 4 2 1 2 4 2 1 2 0 0 8 4 4 1 7 6 5 3 8 5 6 5 6 3 6 3 4 4 4 8 8 8 7 4 0 4 5 9 5 3 6 7 8",
             parameters: 12.551,
-            gmacs: 2.707,
             top1: 77.4
         ),
         Make(
@@ -292,7 +287,6 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
             VitasSpace.Small,
             "1 3 3 3 3 3 3 3 3 3 3 3 3 3 0 0 3 2 5 0 7 5 2 3 6 6 2 4 4 8 7 4 6 7 2 6 1 6 6 4 7 5 7",
             parameters: 22.54,
-            gmacs: 4.931,
             top1: 80.6
         ),
         Variant.Micro(

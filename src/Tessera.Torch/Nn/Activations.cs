@@ -69,3 +69,21 @@ public sealed class Softmax(long dim = -1) : Layer
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) => input.Softmax(dim);
 }
+
+/// <summary>x above zero, and x times a learned slope of its channel below (He et al., 2015, arXiv:1502.01852, equation 1).</summary>
+public sealed partial class PRelu : Layer
+{
+    private readonly Parameter weight; // [C]
+
+    /// <summary>A rectifier with slopes of 0.25.</summary>
+    /// <param name="channels">Size of the second dimension.</param>
+    public PRelu(long channels)
+    {
+        weight = new Parameter(channels);
+        using var outside = Torch.NoGrad();
+        weight.Fill_(0.25);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor input) => input.Prelu(weight);
+}

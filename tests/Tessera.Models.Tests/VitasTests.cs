@@ -1,0 +1,158 @@
+using Tessera.Models;
+
+namespace Tessera.Tests.Models;
+
+public sealed class VitasTests
+{
+    private static readonly VitasSpace small = new([4, 8, 16], 48, 4, [1, 2, 4, 8], 240, 240);
+
+    [Theory]
+    [InlineData("vitas_a", 858_652_480)]
+    [InlineData("vitas_b", 990_624_768)]
+    [InlineData("vitas_c", 1_303_042_496)]
+    [InlineData("vitas_e", 2_706_797_632)]
+    [InlineData("vitas_f", 4_930_994_656)]
+    public void Published_networks_cost_what_the_authors_count(string name, long cost)
+    {
+        using var scope = new Scope();
+        Assert.Equal(cost, ((Vitas)Registry.Create(name)).Options.PublishedCost);
+    }
+
+    [Fact]
+    public void The_counter_gives_the_authors_figures_of_DeiT()
+    {
+        Assert.Equal(1_284_003_840, Deit(192, 3).PublishedCost);
+        Assert.Equal(4_648_906_752, Deit(384, 6).PublishedCost);
+
+        static Vitas.Config Deit(int dim, int heads) =>
+            new((224, 224), 16, dim, [.. Enumerable.Repeat(new Vitas.BlockOptions(heads, 3 * dim, 4 * dim), 12)]);
+    }
+
+    [Fact]
+    public void The_supernet_of_the_tiny_space_has_as_many_parameters_as_published()
+    {
+        using var scope = new Scope();
+        using var skipped = Nn.Init.Skip();
+        var supernet = new VitasSupernet(new(VitasSpace.Tiny, (224, 224), 1000));
+        Assert.Equal(49_596_904, supernet.Parameters().Sum(parameter => parameter.Shape.Aggregate(1L, (all, one) => all * one)));
+    }
+
+    [Fact]
+    public void A_genome_reads_back_as_it_was_written()
+    {
+        const string found = "1 2 4 0 3 0 0 5 3 6 9 9 2 7 0 4";
+        Assert.Equal(found, small.Decode(found).ToString());
+        Assert.Equal(small.Decode(found), small.Decode(small.Decode(found).ToString()));
+    }
+
+    [Theory]
+    [InlineData("1 2 4 0 3 0 0 5 3 6 9 9 2 7 0", "has 16 numbers, not 15")]
+    [InlineData("3 2 4 0 3 0 0 5 3 6 9 9 2 7 0 4", "number 0 of a genome must be from 0 to 2, not 3")]
+    [InlineData("1 2 5 0 3 0 0 5 3 6 9 9 2 7 0 4", "number 2 of a genome must be from 0 to 4, not 5")]
+    [InlineData("1 2 4 0 3 1 0 5 3 6 9 9 2 7 0 4", "number 5 of a genome must be from 0 to 0, not 1")]
+    [InlineData("1 2 4 0 3 0 0 5 3 6 9 9 2 7 0 10", "number 15 of a genome must be from 0 to 9, not 10")]
+    [InlineData("1 2 4 0 3 0 0 5 3 6 9 9 2 7 0 x", "number 15 of a genome must be a whole number from 0, not 'x'")]
+    public void What_is_no_genome_is_named(string text, string message) =>
+        Assert.Contains(message, Assert.Throws<FormatException>(() => small.Decode(text)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(WidthSharing.Left)]
+    [InlineData(WidthSharing.Right)]
+    [InlineData(WidthSharing.Cyclic)]
+    public void A_network_in_the_supernet_is_the_one_that_holds_its_weights(WidthSharing sharing)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        Torch.Seed(1);
+        var supernet = new VitasSupernet(new(small, (32, 32), 10));
+        foreach (var parameter in supernet.Parameters())
+            parameter.Copy_(Torch.Randn(parameter.Shape) * 0.2);
+        var genome = small.Decode("1 4 3 2 0 0 0 5 4 4 4 4 6 2 4 7");
+        var whole = small.Configure(genome, (32, 32), 10);
+        var alone = new Vitas(whole);
+        var state = supernet.StateDict();
+        var (dim, weights) = (SharedChannels.Of(sharing, small, genome.Widths[0], 48), new OrderedDictionary<string, Tensor>());
+        foreach (var (name, own) in alone.StateDict())
+            weights.Add(name, Part(name, own));
+        alone.LoadStateDict(weights);
+        var images = Torch.Randn([2, 3, 32, 32]);
+        var expected = supernet.Call(images, genome, sharing);
+        // Scores of the supernet are divided by the root of 16, whatever the network: the queries of one of its own make up for that.
+        foreach (var (position, choice) in genome.Positions.Index())
+            if (choice != small.Identity)
+                Scale(alone, position, Math.Pow(48 / 3, -0.5) / Math.Pow(whole.Dim / small.HeadChoices[choice], -0.5));
+        Assert.Equal(0, (alone.Call(images) - expected).Abs().Max().ToDouble(), 1e-4);
+
+        Tensor Part(string name, Tensor own)
+        {
+            var theirs = name.Replace("Patch_init_0.0.", "Patch_init_0.1.", StringComparison.Ordinal)
+                .Replace("Block_Block_", "Block_id_", StringComparison.Ordinal);
+            if (name.Contains(".Patch_init", StringComparison.Ordinal) || name.Contains("stem", StringComparison.Ordinal))
+                return dim.Of(
+                    state[theirs],
+                    name.EndsWith("cls_token", StringComparison.Ordinal) || name.EndsWith("pos_embed", StringComparison.Ordinal) ? 2 : 0
+                );
+            if (!name.Contains("Block_Block_", StringComparison.Ordinal))
+                return name.Contains("FC", StringComparison.Ordinal)
+                    ? (own.Dim == 1 ? state[name] : dim.Of(state[name], 1))
+                    : dim.Of(state[name], 0);
+            var position = name["net.backbone_Block_Block_".Length] - '0';
+            var (qkv, mlp) = (genome.Widths[1 + 2 * position], genome.Widths[2 + 2 * position]);
+            var (queries, values, hidden) = (
+                SharedChannels.Of(sharing, small, qkv, 160),
+                SharedChannels.Of(sharing, small, qkv, 80),
+                SharedChannels.Of(sharing, small, mlp, 240)
+            );
+            if (theirs.Contains("attn.qkv", StringComparison.Ordinal))
+            {
+                var (qk, v) = (
+                    queries.Of(state[theirs.Replace("qkv", $"qk{genome.Positions[position]}", StringComparison.Ordinal)], 0),
+                    values.Of(state[theirs.Replace("qkv", "v", StringComparison.Ordinal)], 0)
+                );
+                var both = Torch.Cat([qk, v]);
+                return both.Dim == 1 ? both : dim.Of(both, 1);
+            }
+            var theirOwn = state[theirs];
+            return name switch
+            {
+                _ when name.Contains("norm", StringComparison.Ordinal) => dim.Of(theirOwn, 0),
+                _ when name.Contains("attn.proj.weight", StringComparison.Ordinal) => values.Of(dim.Of(theirOwn, 0), 1),
+                _ when name.Contains("fc1.weight", StringComparison.Ordinal) => dim.Of(hidden.Of(theirOwn, 0), 1),
+                _ when name.Contains("fc1.bias", StringComparison.Ordinal) => hidden.Of(theirOwn, 0),
+                _ when name.Contains("fc2.weight", StringComparison.Ordinal) => hidden.Of(dim.Of(theirOwn, 0), 1),
+                _ => dim.Of(theirOwn, 0),
+            };
+        }
+
+        static void Scale(Vitas model, int position, double factor)
+        {
+            foreach (var kind in (string[])["weight", "bias"])
+            {
+                var packed = model.StateDict()[$"net.backbone_Block_Block_{position}.0.attn.qkv.{kind}"];
+                packed.Slice(0, 0, packed.Size(0) / 3).Mul_(factor);
+            }
+        }
+    }
+
+    [Fact]
+    public void Under_cyclic_sharing_all_channels_are_used_by_nearly_as_many_widths()
+    {
+        var usage = new int[48];
+        for (var share = 0; share < small.Shares.Count; share++)
+            foreach (var channel in SharedChannels.Of(WidthSharing.Cyclic, small, share, 48).Indices)
+                usage[channel]++;
+        Assert.InRange(usage.Max() - usage.Min(), 0, 1);
+    }
+
+    [Fact]
+    public void The_probability_of_no_block_meets_the_budget_or_the_reason_is_said()
+    {
+        var found = VitasSpace.Tiny.IdentityFor(0.9e9, 1e9, (224, 224));
+        Assert.InRange(VitasSpace.Tiny.ExpectedCost(found, (224, 224)), 0.9e9, 1e9);
+        Assert.Contains(
+            "the budget is too narrow, or outside of what the space holds",
+            Assert.Throws<ArgumentException>(() => VitasSpace.Tiny.IdentityFor(1, 2, (224, 224))).Message,
+            StringComparison.Ordinal
+        );
+    }
+}
