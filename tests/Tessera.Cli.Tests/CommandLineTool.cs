@@ -52,8 +52,22 @@ internal sealed partial class CommandLineTool : IDisposable
     )
     {
         this.awaited = awaited;
+        var start = Describe(Program, folder, arguments, behind);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
+        process = Process.Start(start)!;
+        process.OutputDataReceived += (_, line) => Take(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Take(error, line.Data);
+        process.StandardInput.Close();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>How a program of .NET is started.</summary>
+    internal static ProcessStartInfo Describe(string program, string folder, IEnumerable<string> arguments, string[]? behind = null)
+    {
         // A shell starts what runs in the background with interrupts ignored, and children inherit that.
-        string[] line = [.. behind ?? [], "env", "--default-signal=INT,HUP", Host, Program, .. arguments];
+        string[] line = [.. behind ?? [], "env", "--default-signal=INT,HUP", Host, program, .. arguments];
         var start = new ProcessStartInfo(line[0], line[1..])
         {
             WorkingDirectory = folder,
@@ -66,20 +80,22 @@ internal sealed partial class CommandLineTool : IDisposable
         start.Environment["XDG_CACHE_HOME"] = Path.Combine(Path.GetTempPath(), "tessera-tests-cache");
         start.Environment.Remove("OPENBLAS_CORETYPE");
         start.Environment.Remove(Errors.TraceVariable);
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
-            start.Environment[name] = value;
-        process = Process.Start(start)!;
-        process.OutputDataReceived += (_, line) => Take(output, line.Data);
-        process.ErrorDataReceived += (_, line) => Take(error, line.Data);
-        process.StandardInput.Close();
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        return start;
     }
 
     /// <summary>Runs a command line to its end.</summary>
     internal static Ended Run(params string[] arguments) => Run(Path.GetTempPath(), arguments);
 
-    internal static Ended Run(string folder, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
+    internal static Ended Run(string folder, string[] arguments) =>
+        // The processes that it starts print beside it.
+        arguments is ["launch", ..]
+            ? Alone(folder, arguments)
+            : CommandHost.Run(folder, arguments, Patience);
+
+    internal static Ended Run(string folder, string[] arguments, IReadOnlyDictionary<string, string> environment) =>
+        Alone(folder, arguments, environment);
+
+    private static Ended Alone(string folder, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         using var tool = new CommandLineTool(folder, arguments, null, environment);
         return tool.End();
