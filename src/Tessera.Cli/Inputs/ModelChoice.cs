@@ -50,6 +50,14 @@ internal sealed record ModelChoice(
         return ofWeights(variant, file, names ?? ModelLoading.Numbered(count), device);
     }
 
+    /// <summary>The same with whole paths, which hold wherever a command is started.</summary>
+    internal ModelChoice Whole() =>
+        this with
+        {
+            Name = Directory.Exists(Name) ? Path.GetFullPath(Name) : Name,
+            Checkpoint = Checkpoint is null ? null : Path.GetFullPath(Checkpoint),
+        };
+
     /// <summary>The model.</summary>
     internal ModelBundle Open(Device device) =>
         Open(device, (_, bundle) => bundle, (variant, file, classes, on) => ModelBundle.FromWeights(variant, file, classes, device: on));

@@ -34,13 +34,14 @@ internal static class ModelSource
     internal static void AddTo(Command command)
     {
         command.Arguments.Insert(0, Subject);
-        AddOptionsTo(command);
+        foreach (var option in (Option[])[CheckpointFile, Key, Prefix, Classes, Best, Averaged, DeviceName])
+            command.Options.Add(option);
     }
 
-    /// <summary>Gives a command that has the name of the model elsewhere the options.</summary>
+    /// <summary>Gives a command that needs no classes and has the name of the model elsewhere the other options.</summary>
     internal static void AddOptionsTo(Command command)
     {
-        foreach (var option in (Option[])[CheckpointFile, Key, Prefix, Classes, Best, Averaged, DeviceName])
+        foreach (var option in (Option[])[CheckpointFile, Key, Prefix, Best, Averaged, DeviceName])
             command.Options.Add(option);
     }
 

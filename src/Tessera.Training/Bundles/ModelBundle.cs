@@ -94,6 +94,24 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         return new(model, content, weights.File) { Notes = loaded.Notes };
     }
 
+    /// <summary>A model of the registry with weights of a file, for its features alone: the file need not have a classifier.</summary>
+    /// <param name="variant">Which model.</param>
+    /// <param name="weights">The file.</param>
+    /// <param name="device">Where it shall compute.</param>
+    /// <exception cref="StateDictException">The weights are not those of this model.</exception>
+    internal static ModelBundle ForFeatures(Variant variant, WeightsFile weights, Device device)
+    {
+        var task = TaskKind.DefaultFor(variant);
+        var spec = new ModelSpec(variant.Name, new());
+        var model = task.CreateModel(spec);
+        var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = true });
+        model.To(device);
+        model.Eval();
+        var facts = task.FactsOfWeights(variant, model, ClassNames(variant, model.Classes));
+        var content = new BundleContent(spec, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32, TrainedClassifier: false);
+        return new(model, content, weights.File) { Notes = loaded.Notes };
+    }
+
     /// <summary>
     /// A model that a program has trained in a loop of its own, to be used and saved (<see cref="Save"/>) like that of a run.
     /// </summary>

@@ -1,0 +1,68 @@
+using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
+using Tessera.Retrieval;
+
+namespace Tessera.Cli.Search;
+
+/// <summary>Principal components of descriptors.</summary>
+/// <param name="Projection">The reduction.</param>
+/// <param name="Pictures">How many pictures it was fitted on.</param>
+/// <param name="Kept">Share of the variance that it keeps.</param>
+/// <param name="Described">The reduced descriptors of these pictures, by path.</param>
+internal sealed record PcaFit(VectorProjection Projection, int Pictures, double Kept, IReadOnlyDictionary<string, float[]> Described)
+{
+    /// <summary>Describes pictures and fits the components.</summary>
+    /// <param name="model">Describes them.</param>
+    /// <param name="files">The pictures.</param>
+    /// <param name="numbers">Numbers that a descriptor keeps.</param>
+    /// <param name="batch">Pictures at a time.</param>
+    /// <param name="progress">Shows how far it is.</param>
+    /// <param name="stop">Gives up.</param>
+    /// <returns>Null where it was stopped.</returns>
+    /// <exception cref="UserException">There are too few pictures.</exception>
+    internal static PcaFit? Of(
+        IndexModel model,
+        IReadOnlyList<string> files,
+        int numbers,
+        int batch,
+        IProgress<IndexingProgress> progress,
+        CancellationToken stop
+    )
+    {
+        List<float> vectors = [];
+        List<string> readable = [];
+        try
+        {
+            model.Describe(
+                files,
+                null,
+                batch,
+                (pictures, failed) =>
+                {
+                    vectors.AddRange(pictures.Vectors);
+                    readable.AddRange(pictures.Places.Select(place => files[place]));
+                    progress.Report(new(readable.Count + failed, files.Count, failed));
+                },
+                stop
+            );
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return null;
+        }
+        if (readable.Count <= numbers)
+            throw new UserException(
+                $"--pca {numbers} needs more than {numbers} pictures that can be read to fit the components on, and there are "
+                    + $"{readable.Count}"
+            );
+        using var scope = new Scope();
+        var all = Tensor.From(vectors.ToArray(), readable.Count, model.Width);
+        var projection = Reduction.Fit(all, numbers);
+        var reduction = new Reduction(projection);
+        var reduced = reduction.Of(all).ToArray<float>();
+        var described = new Dictionary<string, float[]>(StringComparer.Ordinal);
+        foreach (var (place, file) in readable.Index())
+            described[file] = reduced[(place * numbers)..((place + 1) * numbers)];
+        return new(projection, readable.Count, reduction.Kept(all), described);
+    }
+}
