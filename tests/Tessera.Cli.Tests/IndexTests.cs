@@ -128,25 +128,31 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         Assert.Contains(".txt (1)", ended.Error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void An_interrupted_build_keeps_what_it_has_and_goes_on_by_the_same_command()
+    private const int Interrupt = 2,
+        Kill = 9;
+
+    [Theory]
+    [InlineData(Interrupt)]
+    [InlineData(Kill)]
+    public void A_build_that_is_stopped_keeps_what_it_has_and_goes_on_by_the_same_command(int signal)
     {
-        var photos = Path.Combine(run.Place.Folder, "many");
+        var (photos, index) = (Path.Combine(run.Place.Folder, "many"), $"stopped-{signal}.index");
         for (var i = 0; i < 1500; i++)
             Write(photos, $"{i:0000}.pgm", i % 10, i);
-        string[] command = ["index", "build", "e.index", photos, "--model", TrainedRun.Name, "--batch", "1"];
+        string[] command = ["index", "build", index, photos, "--model", TrainedRun.Name, "--batch"];
         Ended stopped;
-        using (var building = CommandLineTool.StartUntil(run.Place.Folder, "indexed ", command))
+        using (var building = CommandLineTool.StartUntil(run.Place.Folder, "indexed ", [.. command, "1"]))
         {
-            building.Interrupt();
+            building.Send(signal);
             stopped = building.End();
         }
-        Assert.True(stopped.Code == ExitCode.Interrupted, $"exit code {stopped.Code}: {stopped.Error}{stopped.Output}");
-        Assert.Contains("the same command goes on", stopped.Output, StringComparison.Ordinal);
-        var before = Json("info", "e.index").GetProperty("pictures").GetInt32();
+        Assert.Equal(signal == Kill ? 128 + Kill : ExitCode.Interrupted, stopped.Code);
+        if (signal == Interrupt)
+            Assert.Contains("the same command goes on", stopped.Output, StringComparison.Ordinal);
+        var before = Json("info", index).GetProperty("pictures").GetInt32();
         Assert.InRange(before, 1, 1499);
 
-        var ended = run.Place.Run([.. command[..^1], "64", "--json"]).Succeeded().Json;
+        var ended = run.Place.Run([.. command, "64", "--json"]).Succeeded().Json;
         Assert.Equal((before, 1500), (ended.GetProperty("known").GetInt32(), ended.GetProperty("pictures").GetInt32()));
     }
 
@@ -167,6 +173,47 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         Assert.Contains("has descriptors of 3 numbers by PCA", Index("build", "f.index", photos, "--model", TrainedRun.Name).UserError(), StringComparison.Ordinal);
         Assert.Contains("--pca 12 needs more than 12 pictures", Index("build", "g.index", photos, "--model", TrainedRun.Name, "--pca", "12").UserError(), StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(run.Place.Folder, "g.index")));
+    }
+
+    [Fact]
+    public void An_index_is_measured_by_folders_by_fields_and_by_other_pictures()
+    {
+        var photos = Photos("measured");
+        var table = run.Place.Write(
+            "kinds.csv",
+            "file,kind\n" + string.Join('\n', Enumerable.Range(0, 4).SelectMany(i => (string[])[$"measured/coat/{i}.pgm,worn", $"measured/dress/{i}.pgm,worn"]))
+        );
+        Json("build", "m.index", photos, "--model", TrainedRun.Name, "--metadata", table);
+        var own = Json("eval", "m.index", "-k", "1,3");
+        Assert.Equal(1, own.GetProperty("recall_at_1").GetDouble());
+        Assert.Equal(1, own.GetProperty("recall_at_3").GetDouble());
+        Assert.Equal(1, own.GetProperty("map").GetDouble(), 1e-9);
+        Assert.Equal(3, own.GetProperty("classes").GetInt32());
+        Assert.Equal(12, own.GetProperty("evaluation").GetProperty("queries").GetInt32());
+
+        var kinds = Index("eval", "m.index", "--label", "kind").Succeeded().Output;
+        Assert.Contains("4 pictures have no field 'kind' and were left out", kinds, StringComparison.Ordinal);
+        Assert.Matches(@"recall@1 +100\.00 %", kinds);
+
+        var asked = Path.Combine(run.Place.Folder, "new");
+        Write(Path.Combine(asked, "coat"), "a.pgm", 4, 51);
+        // In the folder of another class: no picture of its own is near.
+        Write(Path.Combine(asked, "bag"), "b.pgm", 3, 52);
+        var others = Json("eval", "m.index", "--queries", asked);
+        Assert.Equal(0.5, others.GetProperty("recall_at_1").GetDouble());
+        Assert.Equal(2, others.GetProperty("evaluation").GetProperty("queries").GetInt32());
+        Assert.Equal(12, others.GetProperty("evaluation").GetProperty("searched").GetInt32());
+    }
+
+    [Fact]
+    public void A_graph_finds_what_exact_search_finds_among_few()
+    {
+        var photos = Photos("connected");
+        Assert.True(Json("build", "n.index", photos, "--model", TrainedRun.Name, "--approximate").GetProperty("graph").GetBoolean());
+        var query = Path.Combine(photos, "bag", "0.pgm");
+        string[] Found(params string[] more) => [.. Index(["search", "n.index", query, "--quiet", .. more]).Succeeded().Lines];
+        Assert.Equal(Found(), Found("--approximate"));
+        Assert.Equal(1, Json("eval", "n.index", "--approximate").GetProperty("approximate").GetProperty("recall").GetDouble());
     }
 
     [Fact]
@@ -203,6 +250,10 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
     [InlineData("search few.index few --approximate", "few.index has no graph")]
     [InlineData("search few.index few --effort 9", "--effort needs --approximate")]
     [InlineData("search few.index few --where year", "year")]
+    [InlineData("eval few.index", "two are needed")]
+    [InlineData("eval few.index -k 0", "-k must be whole numbers of at least 1")]
+    [InlineData("eval few.index --approximate", "few.index has no graph")]
+    [InlineData("eval few.index --label size", "0 of its pictures have a field 'size'")]
     [InlineData("remove few.index", "nothing is named that shall go")]
     [InlineData("remove few.index --id one", "not 'one'")]
     [InlineData("remove few.index --id 77", "few.index has no item 77")]

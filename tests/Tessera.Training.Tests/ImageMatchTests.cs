@@ -33,7 +33,7 @@ public class ImageMatchTests
         model.Eval();
         var descriptor = new Descriptor(pooling);
         var (first, second) = (Torch.Rand([1, 3, 32, 32]), Torch.Rand([1, 3, 32, 32]));
-        var match = ImageMatch.Of(model, descriptor, first, second);
+        var match = ImageMatch.Of(model, descriptor.Of, first, second);
         using var outside = Torch.NoGrad();
         var similarity = (descriptor.Of(model, first) * descriptor.Of(model, second)).Sum().ToDouble();
         Assert.Equal(similarity, match.Similarity, 1e-6);
@@ -62,7 +62,7 @@ public class ImageMatchTests
         var model = Transformer();
         model.Eval();
         var image = Torch.Rand([1, 3, 32, 32]);
-        var match = ImageMatch.Of(model, new(DescriptorPooling.Avg), image, image, most: 64);
+        var match = ImageMatch.Of(model, new Descriptor(DescriptorPooling.Avg).Of, image, image, most: 64);
         Assert.Equal(1, match.Similarity, 1e-5);
         Assert.Equal(64, match.Pairs.Count);
         Assert.All(match.Pairs, pair => Assert.Equal(pair.First, pair.Second));

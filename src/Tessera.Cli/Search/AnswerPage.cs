@@ -77,7 +77,7 @@ internal static class AnswerPage
     {
         using var scope = new Scope();
         var (first, second) = (model.Prepared(query), model.Prepared(found));
-        var match = ImageMatch.Of(model.Bundle.Backbone, model.Descriptor, first, second);
+        var match = ImageMatch.Of(model.Bundle.Backbone, model.Describer, first, second);
         return (
             ComparedPicture.Of(first, model.Normalization, match.First),
             ComparedPicture.Of(second, model.Normalization, match.Second),

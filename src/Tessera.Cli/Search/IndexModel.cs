@@ -11,6 +11,7 @@ using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Retrieval;
 using Tessera.Training.Bundles;
+using Tessera.Training.Recipes;
 using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Search;
@@ -27,30 +28,34 @@ internal sealed class IndexModel
 
     private readonly ModelChoice choice;
     private readonly Device device;
+    private readonly Descriptor descriptor;
     private readonly Pipeline pipeline;
     private readonly string preparation;
 
     private IndexModel(ModelChoice choice, ModelBundle bundle, Descriptor descriptor, Device device)
     {
-        (this.choice, Bundle, Descriptor, this.device) = (choice, bundle, descriptor, device);
+        (this.choice, Bundle, this.descriptor, this.device) = (choice, bundle, descriptor, device);
         if (!bundle.Backbone.TakesImages)
             throw new UserException($"{bundle.Source}: {bundle.Content.Model.Title} takes texts, and an index is of pictures");
         if (descriptor.Pooling == DescriptorPooling.Cls && bundle.Backbone.NumPrefixTokens == 0)
             throw new UserException($"--pool cls needs a model with a class token, and {Title} has none; there are avg, max and gem");
+        var own = descriptor.Pooling == DescriptorPooling.Auto ? bundle.Task.Descriptor : null;
+        Describer = own ?? descriptor.Of;
+        var pooled = own is null ? Pooled : $"{Pooled}, as {RecipeJson.Write(bundle.Task)!.ToJsonString()}";
         pipeline = bundle.PipelineFor(bundle.Facts.OfAnySize());
         var prepared = Preparation.Of(pipeline);
-        preparation = $"{Pooled}; {prepared}";
+        preparation = $"{pooled}; {prepared}";
         Hash = ModelHash.OfFeatures(bundle.Model);
         PreparationHash = Convert.ToHexStringLower(
-            SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { Pooled, Facts.Channels, prepared })))
+            SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { pooled, Facts.Channels, prepared })))
         );
     }
 
     /// <summary>The model.</summary>
     internal ModelBundle Bundle { get; }
 
-    /// <summary>How its tokens become a descriptor.</summary>
-    internal Descriptor Descriptor { get; }
+    /// <summary>Gives the descriptors of prepared pictures.</summary>
+    internal Func<Backbone, Tensor, Tensor> Describer { get; }
 
     /// <summary>SHA-256 of the weights that descriptors depend on.</summary>
     internal string Hash { get; }
@@ -67,8 +72,8 @@ internal sealed class IndexModel
     private ImageFacts Facts => (ImageFacts)Bundle.Facts;
 
     private string Pooled =>
-        RecipeValue.Of(Descriptor.Pooling)
-        + (Descriptor.Pooling == DescriptorPooling.Gem ? string.Create(CultureInfo.InvariantCulture, $" {Descriptor.GemPower}") : "");
+        RecipeValue.Of(descriptor.Pooling)
+        + (descriptor.Pooling == DescriptorPooling.Gem ? string.Create(CultureInfo.InvariantCulture, $" {descriptor.GemPower}") : "");
 
     /// <summary>Opens a model.</summary>
     internal static IndexModel Open(ModelChoice choice, Descriptor descriptor, Device device)
@@ -105,7 +110,7 @@ internal sealed class IndexModel
         new(projection is null ? Width : projection.Rows.Length / Width, Title, Hash, PreparationHash)
         {
             Projection = projection,
-            Notes = IndexNotes.Of(choice, Descriptor, preparation, projection is null ? null : fittedOn),
+            Notes = IndexNotes.Of(choice, descriptor, preparation, projection is null ? null : fittedOn),
         };
 
     /// <summary>Makes sure that descriptors of this model belong into an index.</summary>
@@ -154,7 +159,7 @@ internal sealed class IndexModel
             using var scope = new Scope();
             if (!batches.MoveNext())
                 return loader.Unreadable;
-            var vectors = Descriptor.Of(Bundle.Backbone, batches.Current.Inputs.To(device)).To(DType.Float32).To(Device.Cpu);
+            var vectors = Describer(Bundle.Backbone, batches.Current.Inputs.To(device)).To(DType.Float32).To(Device.Cpu);
             if (reduction is not null)
                 vectors = reduction.Of(vectors);
             take(new([.. batches.Current.Indices], vectors.ToArray<float>()), loader.Unreadable.Count);

@@ -23,21 +23,21 @@ public sealed record ImageMatch(double Similarity, HeatMap? First, HeatMap? Seco
 
     /// <summary>Compares two images.</summary>
     /// <param name="model">In evaluation mode.</param>
-    /// <param name="descriptor">How images are described.</param>
+    /// <param name="describe">Gives the descriptors of images, of length 1: <see cref="Descriptor.Of"/>.</param>
     /// <param name="first">[1, C, H, W], normalised, where the model is.</param>
     /// <param name="second">The same of the other image.</param>
     /// <param name="most">Pairs of patches at most.</param>
-    public static ImageMatch Of(Backbone model, Descriptor descriptor, Tensor first, Tensor second, int most = 6)
+    public static ImageMatch Of(Backbone model, Func<Backbone, Tensor, Tensor> describe, Tensor first, Tensor second, int most = 6)
     {
         using var scope = new Scope();
         Tensor own,
             other;
         using (Torch.NoGrad())
-            (own, other) = (descriptor.Of(model, first), descriptor.Of(model, second));
+            (own, other) = (describe(model, first), describe(model, second));
         var (here, there) = (Speaking(first, other), Speaking(second, own));
         return new((own * other).Sum().ToDouble(), here, there, Nearest());
 
-        HeatMap? Speaking(Tensor image, Tensor wanted) => GradCam.Of(MapName, model, image, leaf => (descriptor.Of(model, leaf) * wanted).Sum());
+        HeatMap? Speaking(Tensor image, Tensor wanted) => GradCam.Of(MapName, model, image, leaf => (describe(model, leaf) * wanted).Sum());
 
         IReadOnlyList<MatchedPatches> Nearest()
         {
