@@ -267,7 +267,20 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     /// <exception cref="RunException">The model takes other samples.</exception>
     public GivenSample Read(Image image) => Task.Read(image, Facts, PipelineFor(Facts.OfAnySize()));
 
-    /// <summary>The pooled features that the classifier sees: images that look alike have features that point the same way.</summary>
+    /// <summary>
+    /// Vectors of prepared images: the task's descriptor where it has one (<see cref="TaskKind.Descriptor"/>: for retrieval of length 1,
+    /// pooled as the task says), else the pooled features that the classifier sees.
+    /// </summary>
+    /// <param name="images">Prepared images [B, C, H, W], on the device of the model.</param>
+    /// <returns>[B, D].</returns>
+    /// <exception cref="RunException">The model is a head for another task over a backbone.</exception>
+    public Tensor Describe(Tensor images) =>
+        Task.Descriptor is { } descriptor ? descriptor(Backbone, images) : Backbone.ForwardEmbedding(images);
+
+    /// <summary>
+    /// Vectors of images: the task's descriptor where it has one, as retrieval does, and else the pooled features that the classifier sees.
+    /// Images that look alike have vectors that point the same way.
+    /// </summary>
     /// <param name="images">One image or several.</param>
     /// <returns>Float32 [N, D], on the device of the model and owned by the current scope.</returns>
     /// <exception cref="Data.DataException">An image is damaged.</exception>
@@ -286,7 +299,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
                 $"images must be of one size to be embedded together, not {inputs[0].Shape} and {other.Shape}: embed them one by one"
             );
         var batch = Torch.Cat(inputs).To(ModuleDevice.Of(Model));
-        return scope.Return(Backbone.ForwardEmbedding(batch));
+        return scope.Return(Describe(batch));
     }
 
     /// <summary>What the model says of a sample.</summary>

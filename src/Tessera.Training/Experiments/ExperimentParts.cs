@@ -128,7 +128,7 @@ internal sealed class ExperimentParts
             BankSize = recipe.Evaluation.Bank,
             Neighbors = recipe.Evaluation.Neighbors,
             Temperature = recipe.Evaluation.Temperature,
-            Bank = (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
+            Bank = Task.MapsClasses && (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
                 ? most => EvaluationLoader(TrainData, new EvenlySpaced(most))
                 : null,
         };
