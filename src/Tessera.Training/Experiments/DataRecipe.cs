@@ -67,6 +67,10 @@ public enum DataSampling
 /// Number of unreadable images that never ends the run, however large their share is, up to half of the images.
 /// </param>
 /// <param name="Sampling">Which samples an epoch reads: shuffled (each once) or balanced (as many of every class).</param>
+/// <param name="Instances">
+/// Samples of each class in a batch, of which the batch is a multiple: 4 of each of 16 classes in a batch of 64. By default 1, which leaves
+/// classes to chance, unless the objective compares samples of a class.
+/// </param>
 /// <param name="Mean">
 /// Mean of each channel, of values in [0, 1], that is taken from images; by default what is known of the set, ImageNet's for own images.
 /// </param>
@@ -94,6 +98,7 @@ public sealed record DataRecipe(
     OnDevice OnDevice = OnDevice.Auto,
     [Range(0, int.MaxValue)] int UnreadableAllowed = 9,
     DataSampling Sampling = DataSampling.Shuffled,
+    [Range(1, 1 << 20)] int? Instances = null,
     IReadOnlyList<double>? Mean = null,
     IReadOnlyList<double>? Std = null,
     [Range(1, int.MaxValue)] int? TrainClasses = null
@@ -129,6 +134,12 @@ public sealed record DataRecipe(
             ? Sampling
             : throw new ArgumentException("only one of repeats and sampling: balanced can be given");
 
+    /// <summary>Samples of each class in a batch; null where the objective decides.</summary>
+    public int? Instances { get; init; } =
+        Instances is null or 1 || (Sampling == DataSampling.Shuffled && Repeats == 1)
+            ? Instances
+            : throw new ArgumentException("only one of repeats, sampling: balanced and instances can be given");
+
     /// <summary>Mean of each channel; null for what is known of the set.</summary>
     public IReadOnlyList<double>? Mean { get; init; } =
         (Mean ?? []).Count == (Std ?? []).Count
@@ -153,11 +164,18 @@ public sealed record DataRecipe(
     /// <summary>How many images may be unreadable.</summary>
     internal Data.Loading.UnreadableLimit Unreadable => new(UnreadableLimit, UnreadableAllowed);
 
+    /// <summary>Samples of each class in a batch; 1 where classes are left to chance.</summary>
+    /// <param name="wanted">By the objective, where the recipe leaves the order open; null for any.</param>
+    internal int InstancesOr(int? wanted) => Instances ?? (Sampling == DataSampling.Shuffled && Repeats == 1 ? wanted ?? 1 : 1);
+
     /// <summary>The order in which training reads the samples.</summary>
-    /// <exception cref="DataException">It is balanced, and the samples do not have one class each.</exception>
-    internal Sampler SamplerOf(Dataset data) =>
+    /// <param name="data">What is trained on.</param>
+    /// <param name="wanted">Samples of each class in a batch that the objective wants; null for any.</param>
+    /// <exception cref="DataException">It goes by classes, and the samples do not have one class each.</exception>
+    internal Sampler SamplerOf(Dataset data, int? wanted) =>
         Sampling == DataSampling.Balanced ? new Balanced(ClassLabels.Of(data))
         : Repeats > 1 ? new RepeatedAugmentation(Repeats)
+        : InstancesOr(wanted) is > 1 and var instances ? new ByClass(ClassLabels.Of(data), instances, Batch)
         : new Shuffled();
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>

@@ -20,7 +20,18 @@ internal sealed class DataRemarks(Recipe recipe, LoadableDataset train, Dataset 
             .. Absent(),
             .. DividedClasses(),
             .. OfTask(),
+            .. Grouped(),
         ];
+
+    private IEnumerable<string> Grouped() =>
+        recipe.Data.InstancesOr(recipe.Objective.Instances) is > 1 and var instances
+            ?
+            [
+                $"a batch has {instances} {(recipe.Task ?? TaskKind.DefaultFor(train)).SampleNoun} of each of {recipe.Data.Batch / instances} "
+                    + $"classes (data.instances{(recipe.Data.Instances is null ? ", by default with this objective" : "")}); where a class has "
+                    + "fewer left, some come again",
+            ]
+            : [];
 
     // Parts of one set have its remarks, both of them.
     private bool AreOfOneSet => test.Name == train.Name && test.Split == DataRecipe.HeldOut && train.Split == DataRecipe.RestOfTraining;

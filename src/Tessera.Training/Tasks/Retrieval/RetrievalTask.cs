@@ -83,7 +83,7 @@ public sealed record RetrievalTask(
     public override Model CreateModel(ModelSpec spec)
     {
         var model = base.CreateModel(spec);
-        return model is Backbone backbone && (Pooling != DescriptorPooling.Cls || backbone.NumPrefixTokens > 0)
+        return model is Backbone backbone && (Pooling != DescriptorPooling.Cls || backbone.HasClassToken)
             ? model
             : throw new RunException(
                 $"task.pooling: cls needs a model with a class token, and {spec.Name} has none; there are avg, max and gem"
