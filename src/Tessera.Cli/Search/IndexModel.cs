@@ -11,8 +11,10 @@ using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Retrieval;
 using Tessera.Training.Bundles;
-using Tessera.Training.Recipes;
+using Tessera.Training.Objectives.Retrieval;
+using Tessera.Training.Probes;
 using Tessera.Training.Tasks;
+using RecipeJson = Tessera.Training.Recipes.RecipeJson;
 
 namespace Tessera.Cli.Search;
 
@@ -37,10 +39,11 @@ internal sealed class IndexModel
         (this.choice, Bundle, this.descriptor, this.device) = (choice, bundle, descriptor, device);
         if (!bundle.Backbone.TakesImages)
             throw new UserException($"{bundle.Source}: {bundle.Content.Model.Title} takes texts, and an index is of pictures");
-        if (descriptor.Pooling == DescriptorPooling.Cls && bundle.Backbone.NumPrefixTokens == 0)
+        if (descriptor.Pooling == DescriptorPooling.Cls && !bundle.Backbone.HasClassToken)
             throw new UserException($"--pool cls needs a model with a class token, and {Title} has none; there are avg, max and gem");
         var own = descriptor.Pooling == DescriptorPooling.Auto ? bundle.Task.Descriptor : null;
         Describer = own ?? descriptor.Of;
+        Width = DescriptorWidth.Of(bundle.Backbone, Describer);
         var pooled = own is null ? Pooled : $"{Pooled}, as {RecipeJson.Write(bundle.Task)!.ToJsonString()}";
         pipeline = bundle.PipelineFor(bundle.Facts.OfAnySize());
         var prepared = Preparation.Of(pipeline);
@@ -67,7 +70,7 @@ internal sealed class IndexModel
     internal string Title => $"{Bundle.Content.Model.Title} of {choice.Checkpoint ?? choice.Name}";
 
     /// <summary>Numbers of a descriptor.</summary>
-    internal int Width => Bundle.Backbone.NumFeatures;
+    internal int Width { get; }
 
     private ImageFacts Facts => (ImageFacts)Bundle.Facts;
 
@@ -152,7 +155,7 @@ internal sealed class IndexModel
         var loader = new Loader(images, pipeline, new(batch) { UnreadableLimit = 1, Replacement = Replacement.None });
         using var outer = new Scope();
         using var outside = Torch.NoGrad();
-        var reduction = projection is null ? null : new Reduction(projection);
+        var reduction = projection is null ? null : Components(projection);
         using var batches = loader.Epoch(0, stop: stop).GetEnumerator();
         while (true)
         {
@@ -161,10 +164,14 @@ internal sealed class IndexModel
                 return loader.Unreadable;
             var vectors = Describer(Bundle.Backbone, batches.Current.Inputs.To(device)).To(DType.Float32).To(Device.Cpu);
             if (reduction is not null)
-                vectors = reduction.Of(vectors);
+                vectors = reduction.Project(vectors);
             take(new([.. batches.Current.Indices], vectors.ToArray<float>()), loader.Unreadable.Count);
         }
     }
+
+    /// <summary>The reduction that an index keeps.</summary>
+    internal static PrincipalComponents Components(VectorProjection kept) =>
+        new(Array.ConvertAll(kept.Mean.ToArray(), value => (double)value), Array.ConvertAll(kept.Rows.ToArray(), value => (double)value));
 
     /// <summary>A picture as the model sees it, [1, C, H, W]; owned by the current scope.</summary>
     /// <exception cref="DataException">It cannot be read.</exception>

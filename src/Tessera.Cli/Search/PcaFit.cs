@@ -1,6 +1,7 @@
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Retrieval;
+using Tessera.Training.Probes;
 
 namespace Tessera.Cli.Search;
 
@@ -57,12 +58,15 @@ internal sealed record PcaFit(VectorProjection Projection, int Pictures, double 
             );
         using var scope = new Scope();
         var all = Tensor.From(vectors.ToArray(), readable.Count, model.Width);
-        var projection = Reduction.Fit(all, numbers);
-        var reduction = new Reduction(projection);
-        var reduced = reduction.Of(all).ToArray<float>();
+        var fit = PrincipalComponents.Fit(all, numbers);
+        // As the index keeps it: descriptors that are added later come out the same.
+        var projection = new VectorProjection(Singles(fit.Mean), Singles(fit.Rows));
+        var reduced = IndexModel.Components(projection).Project(all).ToArray<float>();
         var described = new Dictionary<string, float[]>(StringComparer.Ordinal);
         foreach (var (place, file) in readable.Index())
             described[file] = reduced[(place * numbers)..((place + 1) * numbers)];
-        return new(projection, readable.Count, reduction.Kept(all), described);
+        return new(projection, readable.Count, fit.TotalVariance > 0 ? fit.ExplainedVariance.Sum() / fit.TotalVariance : 1, described);
     }
+
+    private static float[] Singles(ReadOnlySpan<double> values) => Array.ConvertAll(values.ToArray(), value => (float)value);
 }
