@@ -30,6 +30,8 @@ internal sealed record PcaFit(VectorProjection Projection, int Pictures, double 
         CancellationToken stop
     )
     {
+        if (files.Count <= numbers)
+            throw TooFew(files.Count);
         List<float> vectors = [];
         List<string> readable = [];
         try
@@ -52,10 +54,7 @@ internal sealed record PcaFit(VectorProjection Projection, int Pictures, double 
             return null;
         }
         if (readable.Count <= numbers)
-            throw new UserException(
-                $"--pca {numbers} needs more than {numbers} pictures that can be read to fit the components on, and there are "
-                    + $"{readable.Count}"
-            );
+            throw TooFew(readable.Count);
         using var scope = new Scope();
         var all = Tensor.From(vectors.ToArray(), readable.Count, model.Width);
         var fit = PrincipalComponents.Fit(all, numbers);
@@ -66,6 +65,11 @@ internal sealed record PcaFit(VectorProjection Projection, int Pictures, double 
         foreach (var (place, file) in readable.Index())
             described[file] = reduced[(place * numbers)..((place + 1) * numbers)];
         return new(projection, readable.Count, fit.TotalVariance > 0 ? fit.ExplainedVariance.Sum() / fit.TotalVariance : 1, described);
+
+        UserException TooFew(int count) =>
+            new(
+                $"--pca {numbers} needs more than {numbers} pictures that can be read to fit the components on, and there are {count}"
+            );
     }
 
     private static float[] Singles(ReadOnlySpan<double> values) => Array.ConvertAll(values.ToArray(), value => (float)value);
