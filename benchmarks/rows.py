@@ -31,10 +31,19 @@ def facts():
 
 def tessera(*words):
     """Seconds that a command took; what it prints goes nowhere."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     started = time.monotonic()
-    subprocess.run([ROOT / "tessera", *words], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
+    command(words, subprocess.DEVNULL)
     return time.monotonic() - started
+
+
+def answer(*words):
+    """What a command prints."""
+    return command(words, subprocess.PIPE).stdout
+
+
+def command(words, output):
+    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    return subprocess.run([ROOT / "tessera", *words], cwd=ROOT, env=environment, stdout=output, text=True, check=True)
 
 
 def done(folder):

@@ -15,4 +15,6 @@ internal static class Streams
     internal const int HoldOut = 5 << 20;
     internal const int Limit = 6 << 20;
     internal const int Balance = 8 << 20;
+    internal const int Groups = 9 << 20;
+    internal const int Classes = 12 << 20;
 }

@@ -61,3 +61,21 @@ public sealed record NoTargets(int Count) : Targets
     /// <inheritdoc/>
     public override NoTargets To(Device device) => this;
 }
+
+/// <summary>Samples that are queries or are searched; their positions say which.</summary>
+/// <param name="Truth">Of the whole data set: <see cref="QueryGalleryLabels"/> or <see cref="LandmarkQueries"/>.</param>
+/// <param name="Count">Number of samples of the batch.</param>
+public sealed record RetrievalTargets(Annotations Truth, int Count) : Targets
+{
+    /// <inheritdoc/>
+    public override int Count { get; } = Count;
+
+    /// <inheritdoc/>
+    public override IEnumerable<Tensor> Tensors => [];
+
+    /// <inheritdoc/>
+    public override RetrievalTargets Slice(int start, int count) => new(Truth, count);
+
+    /// <inheritdoc/>
+    public override RetrievalTargets To(Device device) => this;
+}

@@ -20,6 +20,11 @@ public abstract class Backbone : Model
     public virtual int NumPrefixTokens => 0;
 
     /// <summary>
+    /// Whether the first of the prefix tokens stands for the whole image, as a class token that the classifier sees does.
+    /// </summary>
+    public virtual bool HasClassToken => NumPrefixTokens > 0;
+
+    /// <summary>
     /// Prefix tokens in the output of one block, where they come or go on the way (a class token of the last stage only).
     /// </summary>
     public virtual int NumPrefixTokensAt(string blockPath) => NumPrefixTokens;

@@ -148,6 +148,9 @@ public sealed class Sit : ConfiguredBackbone<Sit.Config>
     /// <inheritdoc/>
     public override int NumPrefixTokens => tokens.Length;
 
+    /// <summary>Of v2 alone: the other versions have a token for each of their pretexts.</summary>
+    public override bool HasClassToken => Options.Version == SitVersion.V2;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 

@@ -124,6 +124,9 @@ public partial class Vit : Backbone<Vit.Config>
     /// <inheritdoc/>
     public override int NumPrefixTokens { get; }
 
+    /// <summary>Not where the classifier sees the mean of the patches, in which a class token has no part.</summary>
+    public override bool HasClassToken => Options.Pool == "token";
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 

@@ -65,7 +65,7 @@ internal sealed class LoadedModel : IDisposable
             Log.Note(logger, name, bundle.Source, note);
         CompiledModel? Compiled(bool embedding) => Compile(options, model, embedding, logger, name);
         var compiled = Compiled(embedding: false);
-        var loaded = new LoadedModel(bundle, compiled, () => compiled is null ? null : Compiled(embedding: true), options);
+        var loaded = new LoadedModel(bundle, compiled, () => compiled is null || bundle.Task.Descriptor is not null ? null : Compiled(embedding: true), options);
         Log.Ready(logger, name, loaded.Concurrency);
         return loaded;
     }
@@ -151,7 +151,7 @@ internal sealed class LoadedModel : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var image = sample.Read().Inputs.To(DeviceOf(Bundle.Model));
-        var vector = compiledEmbedding.Value is { } fast ? fast.Call(image) : Uncompiled(() => Bundle.Backbone.ForwardEmbedding(image));
+        var vector = compiledEmbedding.Value is { } fast ? fast.Call(image) : Uncompiled(() => Bundle.Describe(image));
         return vector.To(DType.Float32).ToArray<float>();
     }
 

@@ -43,6 +43,7 @@ public class HelpTests
     [InlineData("eval")]
     [InlineData("probe")]
     [InlineData("score")]
+    [InlineData("index")]
     [InlineData("predict")]
     [InlineData("explain")]
     [InlineData("compare")]
@@ -99,16 +100,22 @@ public class HelpTests
     }
 
     [Theory]
-    [InlineData("list")]
-    [InlineData("get")]
-    [InlineData("check")]
-    public void Commands_below_data_have_help_of_their_own(string command)
+    [InlineData("data", "list")]
+    [InlineData("data", "get")]
+    [InlineData("data", "check")]
+    [InlineData("index", "build")]
+    [InlineData("index", "add")]
+    [InlineData("index", "remove")]
+    [InlineData("index", "search")]
+    [InlineData("index", "eval")]
+    [InlineData("index", "info")]
+    public void Commands_below_others_have_help_of_their_own(string command, string below)
     {
-        var help = CommandLineTool.Run("data", command, "--help").Succeeded().Output;
-        Assert.Contains($"tessera data {command} ", help[help.IndexOf("Examples:", StringComparison.Ordinal)..], StringComparison.Ordinal);
+        var help = CommandLineTool.Run(command, below, "--help").Succeeded().Output;
+        Assert.Contains($"tessera {command} {below} ", help[help.IndexOf("Examples:", StringComparison.Ordinal)..], StringComparison.Ordinal);
         Assert.Contains(
-            $"tessera data {command} --help",
-            CommandLineTool.Run("data", command, "--bogus").UserError(),
+            $"tessera {command} {below} --help",
+            CommandLineTool.Run(command, below, "--bogus").UserError(),
             StringComparison.Ordinal
         );
     }

@@ -75,6 +75,27 @@ public class RenderingTests
         Assert.Contains("log.jsonl", lines[4], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_description_of_pictures_tells_throughput_and_time_left_now_and_then()
+    {
+        List<string> lines = [];
+        var clock = new Clock();
+        var view = new IndexingView("indexed", lines.Add, TimeSpan.FromSeconds(5), clock);
+        for (var done = 32; done <= 320; done += 32)
+        {
+            clock.Now += TimeSpan.FromSeconds(1);
+            view.Report(new(done, 320, done == 320 ? 2 : 0));
+        }
+        Assert.Equal(
+            [
+                "indexed 32 of 320 (10 %)  32 pictures/s  9 s left",
+                "indexed 192 of 320 (60 %)  32 pictures/s  4 s left",
+                "indexed 320 of 320 (100 %)  32 pictures/s  2 cannot be read",
+            ],
+            lines
+        );
+    }
+
     private static ClassificationMetrics Measured(double top1) =>
         new(4, 1.5, top1, 1, [top1], top1, 0.1, 0.2, 0.3)
         {

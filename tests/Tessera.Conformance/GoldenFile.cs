@@ -38,6 +38,7 @@ internal sealed class GoldenFile
         Root = root;
         Case = root.GetProperty("case").GetString()!;
         Name = root.GetProperty("name").GetString()!;
+        Notes = root.TryGetProperty("notes", out var notes) ? notes.GetString() ?? "" : "";
         Mode = root.GetProperty("mode").GetString()!;
         ComputedIn = root.GetProperty("computed_in").GetString()!;
         Float32Outputs = root.TryGetProperty("float32_outputs", out var narrow)
@@ -62,6 +63,9 @@ internal sealed class GoldenFile
     private JsonElement Root { get; }
     public string Case { get; }
     public string Name { get; }
+
+    /// <summary>What the file says in prose.</summary>
+    public string Notes { get; }
     public string Mode { get; }
     public string ComputedIn { get; }
     public bool ComputedInFloat32 => ComputedIn == "float32";

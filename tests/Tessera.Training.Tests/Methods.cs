@@ -1,5 +1,7 @@
 using Tessera.Models;
+using Tessera.Training.Objectives.Retrieval;
 using Tessera.Training.Objectives.SelfSupervision;
+using Tessera.Training.Tasks.Retrieval;
 
 namespace Tessera.Training.Tests;
 
@@ -104,6 +106,17 @@ internal static class Methods
             (s, _) => new Moco(new(12, 0.9, 0.2, 8, Symmetric: true, BnSplits: 2, Unmix: new()), Context(s, () => Small.ResNet())),
             Small.Side
         ),
+        ["irt"] = (() => Small.Vit(), (s, _) => new Irt(new(Memory: 15), Context(s), Descriptor), Small.Side),
+        ["irt_momentum"] = (
+            () => Small.ResNet(),
+            (s, _) => new Irt(new(Memory: 12, MemoryStart: 2, Momentum: 0.9), Context(s, () => Small.ResNet()), Descriptor),
+            Small.Side
+        ),
+        ["irt_tuples"] = (
+            () => Small.Vit(),
+            (s, _) => new IrtTuples(new(Koleo: 0.1, Negatives: 2, Pool: 12, Every: 3), WithImages(Context(s)), Descriptor),
+            Small.Side
+        ),
         ["linear_probe"] = (() => Small.Vit(), (s, _) => new LinearProbe(s), Small.Side),
         ["token_labeling"] = (Small.LvVit, (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
         ["token_labeling_vit"] = (() => Small.Vit(), (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
@@ -131,6 +144,19 @@ internal static class Methods
             Another = another,
             StepSamples = Small.BatchSize,
             Labels = new ClassLabels(["a", "b", "c"], [.. Enumerable.Range(0, Small.Batches * Small.BatchSize).Select(Small.LabelOf)]),
+        };
+
+    private static Func<Backbone, Tensor, Tensor> Descriptor => new RetrievalTask().Descriptor;
+
+    // Images like those of the batches: each class lights up another part.
+    private static ObjectiveContext WithImages(ObjectiveContext context) =>
+        context with
+        {
+            Data = Small.Images(Small.Batches * Small.BatchSize, (index, target) =>
+            {
+                for (var i = 0; i < target.Values.Length; i++)
+                    target.Values[i] = (byte)(i % Small.Side * Small.Classes / Small.Side == Small.LabelOf(index) ? 200 : i * 31 % 64);
+            }),
         };
 
     // Teachers are no part of a method: whoever makes them puts them where the student is.

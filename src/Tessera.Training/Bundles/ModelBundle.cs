@@ -94,6 +94,24 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         return new(model, content, weights.File) { Notes = loaded.Notes };
     }
 
+    /// <summary>A model of the registry with weights of a file, for its features alone: the file need not have a classifier.</summary>
+    /// <param name="variant">Which model.</param>
+    /// <param name="weights">The file.</param>
+    /// <param name="device">Where it shall compute.</param>
+    /// <exception cref="StateDictException">The weights are not those of this model.</exception>
+    internal static ModelBundle ForFeatures(Variant variant, WeightsFile weights, Device device)
+    {
+        var task = TaskKind.DefaultFor(variant);
+        var spec = new ModelSpec(variant.Name, new());
+        var model = task.CreateModel(spec);
+        var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = true });
+        model.To(device);
+        model.Eval();
+        var facts = task.FactsOfWeights(variant, model, ClassNames(variant, model.Classes));
+        var content = new BundleContent(spec, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32, TrainedClassifier: false);
+        return new(model, content, weights.File) { Notes = loaded.Notes };
+    }
+
     /// <summary>
     /// A model that a program has trained in a loop of its own, to be used and saved (<see cref="Save"/>) like that of a run.
     /// </summary>
@@ -267,7 +285,20 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     /// <exception cref="RunException">The model takes other samples.</exception>
     public GivenSample Read(Image image) => Task.Read(image, Facts, PipelineFor(Facts.OfAnySize()));
 
-    /// <summary>The pooled features that the classifier sees: images that look alike have features that point the same way.</summary>
+    /// <summary>
+    /// Vectors of prepared images: the task's descriptor where it has one (<see cref="TaskKind.Descriptor"/>: for retrieval of length 1,
+    /// pooled as the task says), else the pooled features that the classifier sees.
+    /// </summary>
+    /// <param name="images">Prepared images [B, C, H, W], on the device of the model.</param>
+    /// <returns>[B, D].</returns>
+    /// <exception cref="RunException">The model is a head for another task over a backbone.</exception>
+    public Tensor Describe(Tensor images) =>
+        Task.Descriptor is { } descriptor ? descriptor(Backbone, images) : Backbone.ForwardEmbedding(images);
+
+    /// <summary>
+    /// Vectors of images: the task's descriptor where it has one, as retrieval does, and else the pooled features that the classifier sees.
+    /// Images that look alike have vectors that point the same way.
+    /// </summary>
     /// <param name="images">One image or several.</param>
     /// <returns>Float32 [N, D], on the device of the model and owned by the current scope.</returns>
     /// <exception cref="Data.DataException">An image is damaged.</exception>
@@ -286,7 +317,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
                 $"images must be of one size to be embedded together, not {inputs[0].Shape} and {other.Shape}: embed them one by one"
             );
         var batch = Torch.Cat(inputs).To(ModuleDevice.Of(Model));
-        return scope.Return(Backbone.ForwardEmbedding(batch));
+        return scope.Return(Describe(batch));
     }
 
     /// <summary>What the model says of a sample.</summary>

@@ -37,7 +37,8 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// </exception>
     public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part, CancellationToken stop = default)
     {
-        bundle.RequireClassifier();
+        if (bundle.Task.Descriptor is null)
+            bundle.RequireClassifier();
         var run = new RunFolder(folder);
         var recipe = run.Exists ? Recipe.OfRun(run.RecipePath) : null;
         if (recipe is null && part.Name is null)

@@ -67,8 +67,16 @@ public enum DataSampling
 /// Number of unreadable images that never ends the run, however large their share is, up to half of the images.
 /// </param>
 /// <param name="Sampling">Which samples an epoch reads: shuffled (each once) or balanced (as many of every class).</param>
+/// <param name="Instances">
+/// Samples of each class in a batch, of which the batch is a multiple: 4 of each of 16 classes in a batch of 64. By default 1, which leaves
+/// classes to chance, unless the objective compares samples of a class.
+/// </param>
 /// <param name="Mean">
 /// Mean of each channel, of values in [0, 1], that is taken from images; by default what is known of the set, ImageNet's for own images.
+/// </param>
+/// <param name="TrainClasses">
+/// Number of classes to learn from, drawn by the seed of the subset; the model is measured on samples of all other classes, as retrieval
+/// is. None by default: all classes are learned from.
 /// </param>
 /// <param name="Std">What they are divided by then; given with the mean: <c>mean: [0, 0, 0], std: [1, 1, 1]</c> leaves values in [0, 1].</param>
 public sealed record DataRecipe(
@@ -90,8 +98,10 @@ public sealed record DataRecipe(
     OnDevice OnDevice = OnDevice.Auto,
     [Range(0, int.MaxValue)] int UnreadableAllowed = 9,
     DataSampling Sampling = DataSampling.Shuffled,
+    [Range(1, 1 << 20)] int? Instances = null,
     IReadOnlyList<double>? Mean = null,
-    IReadOnlyList<double>? Std = null
+    IReadOnlyList<double>? Std = null,
+    [Range(1, int.MaxValue)] int? TrainClasses = null
 )
 {
     private const string Training = "train";
@@ -100,17 +110,35 @@ public sealed record DataRecipe(
     internal const string RestOfTraining = "minitrain",
         HeldOut = "minival";
 
+    /// <summary>The samples of the classes to learn from, and those of the others, where the classes are divided.</summary>
+    internal const string SeenClasses = "seen",
+        UnseenClasses = "unseen";
+
     /// <summary>Only so many samples of every class.</summary>
     public int? PerClass { get; init; } =
         new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1
             ? PerClass
             : throw new ArgumentException("only one of per_class, fraction and list can be given");
 
+    /// <summary>Number of classes to learn from; null for all.</summary>
+    public int? TrainClasses { get; init; } =
+        TrainClasses is null || Split is not (RestOfTraining or HeldOut)
+            ? TrainClasses
+            : throw new ArgumentException(
+                $"train_classes divides the classes, and split: {Split} the samples of every class: only one of both can be given"
+            );
+
     /// <summary>Which samples an epoch reads.</summary>
     public DataSampling Sampling { get; init; } =
         Sampling == DataSampling.Shuffled || Repeats == 1
             ? Sampling
             : throw new ArgumentException("only one of repeats and sampling: balanced can be given");
+
+    /// <summary>Samples of each class in a batch; null where the objective decides.</summary>
+    public int? Instances { get; init; } =
+        Instances is null or 1 || (Sampling == DataSampling.Shuffled && Repeats == 1)
+            ? Instances
+            : throw new ArgumentException("only one of repeats, sampling: balanced and instances can be given");
 
     /// <summary>Mean of each channel; null for what is known of the set.</summary>
     public IReadOnlyList<double>? Mean { get; init; } =
@@ -136,16 +164,28 @@ public sealed record DataRecipe(
     /// <summary>How many images may be unreadable.</summary>
     internal Data.Loading.UnreadableLimit Unreadable => new(UnreadableLimit, UnreadableAllowed);
 
+    /// <summary>Samples of each class in a batch; 1 where classes are left to chance.</summary>
+    /// <param name="wanted">By the objective, where the recipe leaves the order open; null for any.</param>
+    internal int InstancesOr(int? wanted) => Instances ?? (Sampling == DataSampling.Shuffled && Repeats == 1 ? wanted ?? 1 : 1);
+
     /// <summary>The order in which training reads the samples.</summary>
-    /// <exception cref="DataException">It is balanced, and the samples do not have one class each.</exception>
-    internal Sampler SamplerOf(Dataset data) =>
+    /// <param name="data">What is trained on.</param>
+    /// <param name="wanted">Samples of each class in a batch that the objective wants; null for any.</param>
+    /// <exception cref="DataException">It goes by classes, and the samples do not have one class each.</exception>
+    internal Sampler SamplerOf(Dataset data, int? wanted) =>
         Sampling == DataSampling.Balanced ? new Balanced(ClassLabels.Of(data))
         : Repeats > 1 ? new RepeatedAugmentation(Repeats)
+        : InstancesOr(wanted) is > 1 and var instances ? new ByClass(ClassLabels.Of(data), instances, Batch)
         : new Shuffled();
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
     internal bool IsDrawn =>
-        PerClass is not null || Limit is not null || Fraction is not null || Split is RestOfTraining or HeldOut || HoldsOut;
+        PerClass is not null
+        || Limit is not null
+        || Fraction is not null
+        || TrainClasses is not null
+        || Split is RestOfTraining or HeldOut
+        || HoldsOut;
 
     /// <summary>Whether the split to learn from leaves out a part by itself, since there is none to measure on.</summary>
     internal bool HoldsOut =>
@@ -168,13 +208,18 @@ public sealed record DataRecipe(
             : null;
     }
 
-    /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
+    /// <summary>
+    /// Opens a split; minitrain and minival are two parts of train, with every class in the same share. Where the classes are divided
+    /// (<c>train_classes</c>), seen is the training split with those to learn from, and unseen what is measured on, with the others.
+    /// </summary>
     /// <param name="split">Name of the split.</param>
     /// <param name="stop">Ends a long search through folders.</param>
     /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Dataset Open(string split, CancellationToken stop = default)
     {
+        if (TrainClasses is { } count && split is SeenClasses or UnseenClasses)
+            return OfClasses(split, count, stop);
         if (split == Training && HoldsOut)
             split = RestOfTraining;
         if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
@@ -182,6 +227,17 @@ public sealed record DataRecipe(
         var whole = OpenSet(Training, stop);
         var (rest, heldOut) = StratifiedSampling.Divide(whole, Minival, SubsetSeed);
         return whole.Part(split == HeldOut ? heldOut : rest, split);
+    }
+
+    // Both parts go by the names of the classes, which two splits may number differently.
+    private Dataset OfClasses(string part, int count, CancellationToken stop)
+    {
+        var training = OpenSet(Split, stop);
+        var learned = ClassSplit.Draw(training, count, SubsetSeed).ToHashSet(StringComparer.Ordinal);
+        if (part == SeenClasses)
+            return ClassSplit.Part(training, learned.Contains, part);
+        var measured = Datasets.MeasuredSplit(Name, Root) is { } other && other != Split ? OpenSet(other, stop) : training;
+        return ClassSplit.Part(measured, name => !learned.Contains(name), part);
     }
 
     private Dataset OpenSet(string split, CancellationToken stop) => Datasets.Open(Name, split, Root, stop).WithMaxPixels(MaxPixels);
@@ -192,7 +248,7 @@ public sealed record DataRecipe(
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Dataset OpenTraining(CancellationToken stop = default)
     {
-        var data = Open(Split, stop);
+        var data = Open(TrainClasses is null ? Split : SeenClasses, stop);
         if (PerClass is not null && data.ClassNames.Count == 0)
             throw new DataException(
                 $"{Name}: data.per_class needs samples with classes, and these have none: data.limit takes a number of all"
@@ -206,10 +262,13 @@ public sealed record DataRecipe(
         return Limited(data, Limit);
     }
 
-    /// <summary>The split that the model is measured on where the recipe names none: test, else validation.</summary>
+    /// <summary>
+    /// The split that the model is measured on where the recipe names none: the classes that are not learned from, else test, else validation.
+    /// </summary>
     /// <exception cref="DataException">The data has no such split; the message says what can be done.</exception>
     internal string MeasuredSplit() =>
-        Datasets.MeasuredSplit(Name, Root)
+        TrainClasses is not null ? UnseenClasses
+        : Datasets.MeasuredSplit(Name, Root)
         ?? (
             Split == RestOfTraining || HoldsOut
                 ? HeldOut

@@ -90,7 +90,7 @@ internal sealed class ExperimentParts
                 DropLast = TrainData.Count >= recipe.Data.Batch,
                 Workers = recipe.Data.Workers,
                 Replica = ReplicaOf(group),
-                Sampler = recipe.Data.SamplerOf(TrainData),
+                Sampler = recipe.Data.SamplerOf(TrainData, recipe.Objective.Instances),
                 UnreadableLimit = recipe.Data.Unreadable,
                 Device = recipe.Data.BatchDevice(Device, TrainData, pipeline),
             }
@@ -128,7 +128,7 @@ internal sealed class ExperimentParts
             BankSize = recipe.Evaluation.Bank,
             Neighbors = recipe.Evaluation.Neighbors,
             Temperature = recipe.Evaluation.Temperature,
-            Bank = (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
+            Bank = Task.MapsClasses && (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
                 ? most => EvaluationLoader(TrainData, new EvenlySpaced(most))
                 : null,
         };

@@ -124,6 +124,14 @@ public sealed record Recipe
                 "objective.smoothing",
                 "must be 0 where label_smoothing in augment smooths the targets"
             );
+        if (recipe.Data.InstancesOr(recipe.Objective.Instances) is var instances && recipe.Data.Batch % instances != 0)
+            throw new RecipeException(
+                (map["data"] as RecipeMap)?["batch"]?.Place ?? map["data"]?.Place ?? map.Place,
+                "data.batch",
+                $"must be a multiple of {instances}, the images of each class in a batch (data.instances"
+                    + $"{(recipe.Data.Instances is null ? $", by default with {RecipeShape.MessageName(recipe.Objective.GetType())}" : "")}), "
+                    + $"not {recipe.Data.Batch}"
+            );
         if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
@@ -149,7 +157,7 @@ public sealed record Recipe
             );
         try
         {
-            var main = Objective.Create(context);
+            var main = Objective.Create(context with { Task = task });
             if (AuxiliaryLosses.Count == 0)
                 return main;
             return main is BackboneObjective ofBackbone

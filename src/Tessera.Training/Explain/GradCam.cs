@@ -19,22 +19,30 @@ public static class GradCam
     /// <param name="image">[1, C, H, W], normalised.</param>
     /// <param name="label">The class.</param>
     /// <returns>The map; null if the logit depends on the patches of none of the last blocks.</returns>
-    public static HeatMap? Of(Backbone model, Tensor image, int label)
+    public static HeatMap? Of(Backbone model, Tensor image, int label) => Of("Grad-CAM", model, image, leaf => model.Call(leaf)[0][label]);
+
+    /// <summary>The same of any figure that a model comes to.</summary>
+    /// <param name="name">What the map shows.</param>
+    /// <param name="model">In evaluation mode.</param>
+    /// <param name="image">[1, C, H, W], normalised.</param>
+    /// <param name="score">Runs the model on the image and gives the figure, a scalar.</param>
+    /// <returns>The map; null if the figure depends on the patches of none of the last blocks.</returns>
+    internal static HeatMap? Of(string name, Backbone model, Tensor image, Func<Tensor, Tensor> score)
     {
         using var scope = new Scope();
         using var inside = Torch.EnableGrad();
         string[] paths = [.. model.BlockPaths.TakeLast(Candidates)];
-        Tensor logits;
+        Tensor figure;
         (string Path, Tensor Output)[] blocks;
         using (var taps = new Taps(model, paths))
         {
             // Gradients flow from the image, so that frozen weights do not matter.
             var leaf = image.Detach().Clone();
             leaf.RequiresGrad = true;
-            logits = model.Call(leaf);
+            figure = score(leaf);
             blocks = [.. paths.Where(taps.Records.ContainsKey).Select(path => (path, taps[path]))];
         }
-        var gradients = Autograd.Grad([logits[0][label]], [.. blocks.Select(block => block.Output)], allowUnused: true);
+        var gradients = Autograd.Grad([figure], [.. blocks.Select(block => block.Output)], allowUnused: true);
         using var outside = Torch.NoGrad();
         foreach (var ((path, output), gradient) in blocks.Zip(gradients).Reverse())
             if (gradient is not null && Map(Channels(output, path), Channels(gradient, path)) is { } map)
@@ -60,7 +68,7 @@ public static class GradCam
                 return null;
             var places = values.To(DType.Float32).Reshape(values.Size(0), -1); // [C, N]
             var weights = gradient.To(DType.Float32).Reshape(values.Size(0), -1).Mean([1], true); // [C, 1]
-            return HeatMap.Normalize("Grad-CAM", (weights * places).Sum([0]).Relu().ToArray<double>(), height, width);
+            return HeatMap.Normalize(name, (weights * places).Sum([0]).Relu().ToArray<double>(), height, width);
         }
     }
 }

@@ -2,6 +2,7 @@ using Tessera.Data;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
 using Tessera.Training.Recipes;
+using Tessera.Training.Tasks;
 
 namespace Tessera.Training.Objectives;
 
@@ -41,6 +42,11 @@ public abstract record ObjectiveOptions
         }
     }
 
+    /// <summary>
+    /// Samples of a class that a batch has, where a recipe leaves its order of the data open; null for a method that takes any order.
+    /// </summary>
+    public virtual int? Instances => null;
+
     /// <summary>Demands of the method on the rest of a recipe.</summary>
     public virtual IReadOnlyList<Need> Needs => [new Need.Views(1)];
 
@@ -58,6 +64,9 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <exception cref="ArgumentException">The model is of another kind.</exception>
     public Models.Backbone Student =>
         Model as Models.Backbone ?? throw new ArgumentException($"this objective needs a backbone, not a {Model.GetType().Name}");
+
+    /// <summary>What the model is for; null where that is not known.</summary>
+    public TaskKind? Task { get; init; }
 
     /// <summary>Whether the model begins with weights of an earlier training.</summary>
     public bool Pretrained { get; init; }

@@ -164,13 +164,28 @@ public sealed record CosineOptions(
 }
 
 /// <summary>The same learning rate throughout, after a straight warm-up.</summary>
-/// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
+/// <param name="Epochs">Number of epochs, at least 1, warm-up included; or <paramref name="Steps"/>.</param>
 /// <param name="Warmup">Epochs of the rise from 0, at least 0; fractions are allowed.</param>
+/// <param name="Steps">Number of steps, warm-up included; or <paramref name="Epochs"/>. Training ends there, also within an epoch.</param>
 [RecipeName("constant")]
-public sealed record ConstantOptions([Range(1, 1_000_000)] int Epochs, [Range(0, 1e6)] double Warmup = 0) : ScheduleOptions
+public sealed record ConstantOptions(
+    [Range(1, 1_000_000)] int? Epochs = null,
+    [Range(0, 1e6)] double Warmup = 0,
+    [Range(1, 1e12)] long? Steps = null
+) : ScheduleOptions
 {
+    /// <summary>Number of epochs; null where the length is given in steps.</summary>
+    public int? Epochs { get; init; } =
+        Epochs is null == Steps is null
+            ? throw new ArgumentException("a constant schedule must be { epochs: 100 } or { steps: 35000 }")
+            : Epochs;
+
     /// <inheritdoc/>
-    public override int TotalEpochs(long stepsPerEpoch) => Epochs;
+    public override int TotalEpochs(long stepsPerEpoch) =>
+        Steps is { } steps ? (int)((steps + stepsPerEpoch - 1) / stepsPerEpoch) : Epochs.GetValueOrDefault();
+
+    /// <inheritdoc/>
+    public override long TotalSteps(long stepsPerEpoch) => Steps ?? base.TotalSteps(stepsPerEpoch);
 
     /// <inheritdoc/>
     public override double LearningRate(double top, long step, long stepsPerEpoch) =>

@@ -37,14 +37,25 @@ public abstract record TaskKind
     public abstract LoadableDataset Prepare(Dataset training);
 
     /// <summary>
+    /// Whether samples to measure on are of the classes that were learned from. Where they are not, labels keep the numbers of their own data.
+    /// </summary>
+    public virtual bool MapsClasses => true;
+
+    /// <summary>
+    /// How the task describes an image by a vector that others are compared with, from the model and prepared images [B, C, H, W] to
+    /// [B, D]; null for the pooled features that the classifier sees. A task with one is measured by these vectors and not by logits.
+    /// </summary>
+    public virtual Func<Backbone, Tensor, Tensor>? Descriptor => null;
+
+    /// <summary>
     /// Prepares other samples for a model that knows the facts of its training data. Their labels become the numbers of the model's
-    /// classes, which are found by name; a model without classes leaves them as they are.
+    /// classes, which are found by name; a model without classes, and a task that does not compare them, leave them as they are.
     /// </summary>
     /// <exception cref="DataException">
     /// The task is not for such data, the data does not fit the model, or samples are of a class that the model does not have.
     /// </exception>
     public LoadableDataset Prepare(Dataset data, DataFacts facts) =>
-        PrepareFor(facts.Classes.Count == 0 ? data : ClassMapping.Apply(data, facts.Classes), facts);
+        PrepareFor(facts.Classes.Count == 0 || !MapsClasses ? data : ClassMapping.Apply(data, facts.Classes), facts);
 
     /// <summary>Prepares samples whose labels are the numbers of the model's classes.</summary>
     /// <exception cref="DataException">The task is not for such data, or the data does not fit the model.</exception>
@@ -74,6 +85,11 @@ public abstract record TaskKind
     /// <param name="training">The prepared training samples.</param>
     /// <param name="given">The preparation for evaluation.</param>
     public virtual IReadOnlyList<string> Remarks(LoadableDataset training, EvaluationTransforms given) => [];
+
+    /// <summary>What a user should know of what is measured beside what is learned from, a line each.</summary>
+    /// <param name="training">The prepared training samples.</param>
+    /// <param name="test">The prepared samples that the model is measured on.</param>
+    public virtual IReadOnlyList<string> RemarksOnTest(LoadableDataset training, Dataset test) => [];
 
     /// <summary>Fills a fresh model with initial values of the task, such as word vectors.</summary>
     public virtual void Initialize(Model model, LoadableDataset training) { }
