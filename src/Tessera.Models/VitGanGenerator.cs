@@ -181,7 +181,7 @@ public sealed partial class VitGanGenerator : ImageGenerator
             // A copy that the code keeps until its first forward pass.
             if (state.ContainsKey($"{name}.weight_bar") && state.Remove($"{name}.weight"))
                 notes.Add($"{name}.weight is left out: weight_bar has its values");
-            if (!state.ContainsKey($"{name}.weight_bar") || !map.StateDict().ContainsKey("sigma_init"))
+            if (!state.ContainsKey($"{name}.weight_bar") || !map.KeepsSigma)
                 continue;
             if (state.TryAdd($"{name}.sigma_init", map.ExpectedSigma))
                 filled++;
@@ -313,25 +313,27 @@ public sealed partial class VitGanGenerator : ImageGenerator
         private readonly Parameter weightU; // [out]
         private readonly Parameter weightV; // [out], which nothing reads
         private readonly Parameter weightBar; // [out, in]
-        private readonly ModuleBuffer sigmaInit; // []
+        private readonly ModuleBuffer? sigmaInit; // []
+        private readonly double? given;
         private readonly bool learnsBias;
 
         internal NormalizedLinear(int inputs, int outputs, bool learnsBias, double? sigma)
         {
-            this.learnsBias = learnsBias;
+            (this.learnsBias, given) = (learnsBias, sigma);
             bias = Init.Zeros(new Parameter(outputs));
             bias.RequiresGrad = learnsBias;
             weightU = Vector(outputs);
             weightV = Vector(outputs);
             weightBar = Init.Normal(new Parameter([outputs, inputs]), 1);
-            sigmaInit = new(Tensor.Of((float)(sigma ?? 0)), persistent: sigma is null, constant: true);
             if (sigma is null)
-                Init.LargestSingularValue(sigmaInit, weightBar);
+                sigmaInit = Init.LargestSingularValue(new ModuleBuffer(Tensor.Of(0f), constant: true), weightBar);
         }
 
         // About as long as 1.
         private static Parameter Vector(int length) =>
             Init.Normal(new Parameter(length) { RequiresGrad = false }, 1 / Math.Sqrt(length));
+
+        internal bool KeepsSigma => sigmaInit is not null;
 
         internal Tensor ExpectedSigma => Tensor.Of((float)weightBar.Shape.Sum(size => Math.Sqrt(size)));
 
@@ -339,7 +341,8 @@ public sealed partial class VitGanGenerator : ImageGenerator
         {
             // Detached: whoever lets gradients flow to all parameters of a network again does not mean these.
             var sigma = Layers.SpectralNorm.Estimate(weightBar, weightU.Detach(), throughVectors: true).Value;
-            var weight = weightBar * (sigmaInit * EqualLinear.Scale(weightBar.Size(1)) / sigma);
+            var scale = EqualLinear.Scale(weightBar.Size(1));
+            var weight = weightBar * (sigmaInit is null ? given!.Value * scale / sigma : sigmaInit * scale / sigma);
             return Torch.Linear(input, weight, learnsBias ? bias : bias.Detach());
         }
     }

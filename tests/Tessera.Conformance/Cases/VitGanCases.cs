@@ -43,7 +43,7 @@ internal sealed class VitGanGeneratorCase : GoldenCase
                 )
             )
         );
-        using var taps = new Taps(generator, "*");
+        using var taps = new Taps(generator, "latent", "tokens");
         run.Output("out.image", generator.Call(run.Input("z")));
         run.Output("out.latent", taps["latent"]);
         run.Output("out.tokens", taps["tokens"]);
@@ -79,7 +79,7 @@ internal sealed class VitDiscriminatorCase : GoldenCase
                 )
             )
         );
-        using var taps = new Taps(discriminator, "*");
+        using var taps = new Taps(discriminator, "embedded", "blocks.*.attn.attention");
         run.Output("out.score", discriminator.Call(run.Input("images")));
         run.Output("out.embedded", taps["embedded"]);
         for (var i = 0; i < depth; i++)
@@ -107,7 +107,7 @@ internal sealed class StyleGan2DiscriminatorCase : GoldenCase
                 )
             )
         );
-        using var taps = new Taps(discriminator, "*");
+        using var taps = new Taps(discriminator, "penultimate");
         run.Output("out.score", discriminator.Call(run.Input("images")));
         run.Output("out.penultimate", taps["penultimate"]);
     }
@@ -133,7 +133,7 @@ internal sealed class StyleGan2GeneratorCase : GoldenCase
                 )
             )
         );
-        using var taps = new Taps(generator, "*");
+        using var taps = new Taps(generator, "latent", "raw");
         run.Output("out.image", generator.Call(run.Input("z")));
         run.Output("out.raw", taps["raw"]);
         run.Output("out.latent", taps["latent"]);
