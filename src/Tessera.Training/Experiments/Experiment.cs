@@ -358,7 +358,7 @@ public sealed class Experiment : IDisposable
         );
     }
 
-    private ModelSpec Spec => new(Recipe.Model.BackboneName, Recipe.Model.Options(Facts.ModelDefaults), Recipe.Model.Head);
+    private ModelSpec Spec => Recipe.Model.Spec(Recipe.Model.Options(Facts.ModelDefaults));
 
     private void WriteBundle()
     {

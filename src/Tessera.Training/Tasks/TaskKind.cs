@@ -70,6 +70,29 @@ public abstract record TaskKind
     /// <exception cref="RunException">The model takes other samples, or gives other answers.</exception>
     public abstract Model CreateModel(ModelSpec spec);
 
+    /// <summary>Whether its models make images, instead of looking at samples.</summary>
+    public virtual bool MakesImages => false;
+
+    /// <summary>The model of a recipe or a bundle.</summary>
+    /// <exception cref="UnknownModelException">No model has that name.</exception>
+    /// <exception cref="RunException">The model takes other samples, or gives other answers.</exception>
+    internal Model Build(ModelSpec spec)
+    {
+        if (spec.Generator is not null && !MakesImages)
+            throw new RunException(
+                $"model.name: {spec.Name} makes images, and task {Name} needs a model that looks at them; "
+                    + $"for generators there is task: {string.Join(" or ", All.Where(task => task.MakesImages).Select(task => task.Name))}"
+            );
+        try
+        {
+            return CreateModel(spec);
+        }
+        catch (ArgumentException error) when (spec.Generator is not null)
+        {
+            throw new RunException($"model: {error.Message}");
+        }
+    }
+
     /// <summary>What a user should know of the data and its preparation before training begins, a line each.</summary>
     /// <param name="training">The prepared training samples.</param>
     /// <param name="given">The preparation for evaluation.</param>
