@@ -235,6 +235,8 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     /// <exception cref="RunException">There is no such class; the message names the nearest.</exception>
     public int LabelOf(string wanted)
     {
+        if (Classes.Count == 0)
+            throw new RunException($"there is no class '{wanted}': {Content.Model.Title} has no classes");
         for (var label = 0; label < Classes.Count; label++)
             if (string.Equals(Classes[label], wanted, StringComparison.OrdinalIgnoreCase))
                 return label;

@@ -6,6 +6,7 @@ using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Explain;
 using Tessera.Training.Recipes;
+using Tessera.Training.Runs;
 
 namespace Tessera.Training.Tasks;
 
@@ -365,4 +366,14 @@ public abstract class ResultWriter : IDisposable
 /// <param name="Facts">Facts about the model's training data.</param>
 /// <param name="Pipeline">Transforms of samples before the model.</param>
 /// <param name="Metrics">The metrics of the evaluation.</param>
-public sealed record ReportContext(Model Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);
+public sealed record ReportContext(Model Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics)
+{
+    /// <summary>Training samples with what happens to them before the model; null where they are not at hand.</summary>
+    public (LoadableDataset Data, Pipeline Pipeline)? Training { get; init; }
+
+    /// <summary>Pictures that the run has kept of its evaluations, by name and then by step.</summary>
+    public IReadOnlyList<RunPicture> Pictures { get; init; } = [];
+
+    /// <summary>Does something while the model has the moving average of its weights; null where there is none.</summary>
+    public Action<Action>? WithAverage { get; init; }
+}
