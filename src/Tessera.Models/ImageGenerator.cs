@@ -71,6 +71,16 @@ public abstract class ImageGenerator : Model
     /// <inheritdoc/>
     protected sealed override Outputs ForwardOutputs(ModelInput input) => new(Images(input.Inputs));
 
+    /// <summary>What its layers see of random vectors: the result of a mapping, where one stands before them.</summary>
+    /// <param name="latents">Random vectors [B, <see cref="LatentWidth"/>].</param>
+    /// <returns>Styles [B, S].</returns>
+    public virtual Tensor Styles(Tensor latents) => latents;
+
+    /// <summary>The images of styles.</summary>
+    /// <param name="styles">As <see cref="Styles"/> gives them, or between such.</param>
+    /// <returns>Images [B, C, H, W].</returns>
+    public virtual Tensor ImagesOf(Tensor styles) => Call(styles);
+
     /// <summary>What <see cref="Module{TIn, TOut}.Call"/> gives.</summary>
     /// <param name="latents">Random vectors [B, <see cref="LatentWidth"/>].</param>
     /// <returns>Images [B, C, H, W].</returns>
