@@ -44,6 +44,7 @@ internal static class CommandLine
             ScoreCommand.Create(),
             IndexCommand.Create(),
             PredictCommand.Create(),
+            GenerateCommand.Create(),
             ExplainCommand.Create(),
             CompareCommand.Create(),
             CompareRunsCommand.Create(),
