@@ -43,6 +43,7 @@ internal static class CommandLine
             ProbeCommand.Create(),
             ScoreCommand.Create(),
             PredictCommand.Create(),
+            GenerateCommand.Create(),
             ExplainCommand.Create(),
             CompareCommand.Create(),
             CompareRunsCommand.Create(),

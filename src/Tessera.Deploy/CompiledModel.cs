@@ -58,6 +58,8 @@ public sealed unsafe class CompiledModel : IDisposable
             );
         if (model.Training)
             throw new InvalidOperationException($"{name} is in training mode: call Eval() before it is compiled");
+        if (model is ImageGenerator)
+            throw new NotSupportedException($"{name} makes images, and cannot be compiled: only models that look at images can");
         if (!model.TakesImages)
             throw new NotSupportedException($"{name} is a text model, which cannot be compiled: only models of images can");
         foreach (var (path, parameter) in model.NamedParameters())

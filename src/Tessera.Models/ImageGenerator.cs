@@ -1,7 +1,10 @@
+using Tessera.Models.Layers;
+
 namespace Tessera.Models;
 
 /// <summary>
-/// A model that makes images out of random vectors, against a <see cref="Discriminator"/>. Its images are in [0, 1] and not normalised.
+/// A model that makes images out of random vectors, against a <see cref="Discriminator"/>. Its images are not normalised: colours are from 0
+/// to 1. Some values may lie outside, of most models in training alone: whoever shows or stores images cuts them off.
 /// </summary>
 public abstract class ImageGenerator : Model
 {
@@ -45,13 +48,38 @@ public abstract class ImageGenerator : Model
             throw new NotSupportedException($"{GetType().Name} keeps what its blocks compute for the backward pass");
     }
 
-    internal sealed override IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state) => [];
+    /// <summary>
+    /// Whether the noise that layers add to their maps is the same in all images and calls, so that an image depends on its random vector
+    /// alone. By default noise is drawn from the engine's generator, outside of training too, as the published models do.
+    /// </summary>
+    public bool FixedNoise
+    {
+        get;
+        set
+        {
+            field = value;
+            foreach (var (number, layer) in NamedModules().Select(m => m.Module).OfType<NoiseInjection>().Index())
+                layer.Fixed = value ? (ulong)number : null;
+        }
+    }
 
-    /// <summary>Images of random vectors; the same ones for the same vectors, up to noise that the model adds to its layers.</summary>
+    internal override IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state) => [];
+
+    /// <summary>Images of random vectors; the same ones for the same vectors, up to noise (<see cref="FixedNoise"/>).</summary>
     protected sealed override Tensor Forward(Tensor input) => Taking(input, () => Images(input));
 
     /// <inheritdoc/>
     protected sealed override Outputs ForwardOutputs(ModelInput input) => new(Images(input.Inputs));
+
+    /// <summary>What its layers see of random vectors: the result of a mapping, where one stands before them.</summary>
+    /// <param name="latents">Random vectors [B, <see cref="LatentWidth"/>].</param>
+    /// <returns>Styles [B, S].</returns>
+    public virtual Tensor Styles(Tensor latents) => latents;
+
+    /// <summary>The images of styles.</summary>
+    /// <param name="styles">As <see cref="Styles"/> gives them, or between such.</param>
+    /// <returns>Images [B, C, H, W].</returns>
+    public virtual Tensor ImagesOf(Tensor styles) => Call(styles);
 
     /// <summary>What <see cref="Module{TIn, TOut}.Call"/> gives.</summary>
     /// <param name="latents">Random vectors [B, <see cref="LatentWidth"/>].</param>

@@ -1,19 +1,28 @@
 namespace Tessera.Models;
 
-/// <summary>What a model is built from: a backbone of the registry, its options, and perhaps a head for another task over it.</summary>
-/// <param name="Name">Name of the backbone in <see cref="Registry"/>.</param>
-/// <param name="Options">What was chosen of the backbone; with a head, its classes are the head's.</param>
+/// <summary>
+/// What a model is built from: a backbone of the registry, its options, and perhaps a head for another task over it; or a generator.
+/// </summary>
+/// <param name="Name">Name of the backbone in <see cref="Registry"/>, or of the generator in <see cref="Generators"/>.</param>
+/// <param name="Options">
+/// What was chosen of the backbone; with a head, its classes are the head's. Of a generator, channels and size of its images.
+/// </param>
 /// <param name="Head">The head; null for the backbone with its own classifier.</param>
-public sealed record ModelSpec(string Name, ModelOptions Options, HeadOptions? Head = null)
+/// <param name="Generator">What a generator is built with; null for a backbone.</param>
+public sealed record ModelSpec(string Name, ModelOptions Options, HeadOptions? Head = null, GeneratorOptions? Generator = null)
 {
-    /// <summary>What people call it: the backbone, or the head and its backbone.</summary>
+    /// <summary>What people call it: the backbone, the head and its backbone, or the generator.</summary>
     public string Title => Head is null ? Name : $"{Heads.NameOf(Head)} over {Name}";
 
     /// <summary>Builds the model with initial values.</summary>
     /// <exception cref="UnknownModelException">The registry has no such name.</exception>
-    /// <exception cref="ArgumentException">The head cannot stand over such a backbone, or the number of its classes is open.</exception>
+    /// <exception cref="ArgumentException">
+    /// The head cannot stand over such a backbone, the number of its classes is open, or the generator cannot make such images.
+    /// </exception>
     public Model Create()
     {
+        if (Generator is not null)
+            return Generator.Create(Options);
         if (Head is null)
             return Registry.Create(Name, Options);
         var classes = Options.Classes

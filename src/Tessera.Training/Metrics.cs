@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using Tessera.Data;
 
 namespace Tessera.Training;
@@ -34,6 +35,10 @@ public abstract record Metrics(int Count)
     /// <summary>All of it for programs; shares are fractions.</summary>
     public abstract object ToJson(IReadOnlyList<string> classes);
 
+    /// <summary>Pictures of what was measured, which a run keeps of each evaluation.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<MetricPicture> Pictures { get; init; } = [];
+
     /// <summary>The primary score.</summary>
     public PrimaryScore Score => new(Primary, Scalars[Primary], HigherIsBetter);
 
@@ -50,6 +55,11 @@ public sealed record PrimaryScore(string Name, double Value, bool HigherIsBetter
     /// <summary>The value with the sign that makes higher better.</summary>
     internal double Order => HigherIsBetter ? Value : -Value;
 }
+
+/// <summary>A picture of what was measured.</summary>
+/// <param name="Name">Of its kind, the same in each evaluation: small letters, digits and hyphens.</param>
+/// <param name="Png">The file's bytes.</param>
+public sealed record MetricPicture(string Name, byte[] Png);
 
 /// <summary>How a figure is written.</summary>
 public enum MetricFormat

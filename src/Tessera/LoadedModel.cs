@@ -47,6 +47,8 @@ internal sealed class LoadedModel : IDisposable
         var bundle = given ?? Load(options);
         var model = bundle.Model;
         name ??= bundle.Content.Model.Title;
+        if (model is ImageGenerator)
+            throw new RunException($"{name} makes images: a predictor is for models that look at them; tessera generate makes some");
         if (!model.TakesImages)
             throw new RunException($"{name} takes texts: a predictor is for models of images; ModelBundle.Predict takes texts");
         if (model.Training)

@@ -20,8 +20,14 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
     private readonly string part = PartOf(Recipe);
 
     /// <summary>The section of a recipe that names what differs from row to row: the model, or the backbone under its head.</summary>
-    internal static string PartOf(string recipe) =>
-        Training.Experiments.Recipe.Load(recipe).Model.Head is null ? Model : $"{Model}.backbone";
+    /// <exception cref="UserException">The recipe's model is none of the registry, and has none below it.</exception>
+    internal static string PartOf(string recipe)
+    {
+        var model = Training.Experiments.Recipe.Load(recipe).Model;
+        if (model.Generator is not null)
+            throw new UserException($"--train {recipe}: it trains the generator {model.Name}, and models of the registry are compared");
+        return model.Head is null ? Model : $"{Model}.backbone";
+    }
 
     /// <summary>A complete run of another recipe would be taken for this one.</summary>
     /// <exception cref="UserException">There is one for one of the models.</exception>

@@ -2,6 +2,7 @@ using Tessera.Checkpoints;
 using Tessera.Models;
 using Tessera.Models.Fitting;
 using Tessera.Training.Bundles;
+using Tessera.Training.Recipes;
 
 namespace Tessera.Cli.Rendering;
 
@@ -64,6 +65,7 @@ internal sealed record Inspection(
                     Model = content.Model.Name,
                     content.Model.Options,
                     Head = content.Model.Head is { } head ? Heads.NameOf(head) : null,
+                    Generator = RecipeJson.Write(content.Model.Generator),
                     Task = content.Task.Name,
                     content.Facts.Classes,
                     content.Precision,

@@ -72,7 +72,7 @@ internal static class InspectionView
             ", ",
             (string[])
                 [
-                    $"{content.Facts.Classes.Count} classes",
+                    content.Model.Generator is null ? $"{content.Facts.Classes.Count} classes" : "makes images",
                     .. options.Channels is { } channels
                         ? [$"{channels} {(channels == 1 ? "channel" : "channels")}"]
                         : Array.Empty<string>(),

@@ -15,16 +15,19 @@ internal static class SampleProgress
     /// <param name="terminal">Where it shows.</param>
     /// <param name="all">Number of samples; null where it is not known.</param>
     /// <param name="work">Tells the number of samples that are done.</param>
-    internal static void Show(Terminal terminal, int? all, Action<Action<int>> work)
+    /// <param name="verb">What is done with them: the verb without the ending that it has while and after it is done.</param>
+    internal static void Show(Terminal terminal, int? all, Action<Action<int>> work, string verb = "predict")
     {
+        var stem = verb.TrimEnd('e');
+        var doing = $"{char.ToUpperInvariant(stem[0])}{stem[1..]}ing ...";
         if (terminal.IsDrawn && (all ?? int.MaxValue) > 1)
-            terminal.Drawing.Status().Start("Predicting ...", status => work(done => status.Status = $"Predicting ... {Text(done)}"));
+            terminal.Drawing.Status().Start(doing, status => work(done => status.Status = $"{doing} {Text(done)}"));
         else
             work(done =>
             {
                 var step = all is { } count ? Math.Max(1, count / Lines) : FewestLines;
                 if ((all ?? int.MaxValue) >= FewestLines && done % step == 0)
-                    terminal.Note($"predicted {Text(done)}");
+                    terminal.Note($"{stem}ed {Text(done)}");
             });
 
         string Text(int done) =>

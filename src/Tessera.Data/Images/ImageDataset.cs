@@ -51,6 +51,11 @@ public abstract class ImageDataset(string name, string split, Annotations annota
     public override ImageDataset Relabelled(Annotations annotations) =>
         new ImageSubset(this, [.. Enumerable.Range(0, Count)], Checked(annotations)) { Remarks = Remarks };
 
+    /// <summary>The same images, brought to another mean and deviation.</summary>
+    /// <param name="normalization">Takes the place of <see cref="Normalization"/>.</param>
+    public ImageDataset Normalized(Normalization normalization) =>
+        new ImageSubset(this, [.. Enumerable.Range(0, Count)], Annotations, normalization: normalization) { Remarks = Remarks };
+
     /// <inheritdoc/>
     public override string? DeviceObstacle(Pipeline pipeline) =>
         this is not { InMemory: true, Height: not null, Width: not null }
@@ -71,8 +76,13 @@ public abstract class ImageDataset(string name, string split, Annotations annota
 }
 
 /// <summary>Some images of a data set; everything else is the data set's own.</summary>
-internal sealed class ImageSubset(ImageDataset whole, IReadOnlyList<int> indices, Annotations annotations, string? split = null)
-    : ImageDataset(whole.Name, split ?? whole.Split, annotations)
+internal sealed class ImageSubset(
+    ImageDataset whole,
+    IReadOnlyList<int> indices,
+    Annotations annotations,
+    string? split = null,
+    Normalization? normalization = null
+) : ImageDataset(whole.Name, split ?? whole.Split, annotations)
 {
     public override int Channels => whole.Channels;
 
@@ -80,7 +90,7 @@ internal sealed class ImageSubset(ImageDataset whole, IReadOnlyList<int> indices
 
     public override int? Width => whole.Width;
 
-    public override Normalization Normalization => whole.Normalization;
+    public override Normalization Normalization => normalization ?? whole.Normalization;
 
     public override bool InMemory => whole.InMemory;
 

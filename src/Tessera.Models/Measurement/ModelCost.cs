@@ -20,15 +20,20 @@ public sealed record ModelCost(long Parameters, long Macs, long AttentionMacs, l
         return cost;
     }
 
-    /// <summary>Counts a model at its current size. It runs once in evaluation, and returns to training if it was there.</summary>
+    /// <summary>
+    /// Counts a model at its current size. It runs once in evaluation, and returns to training if it was there; random numbers that it draws
+    /// are those that come after all the same.
+    /// </summary>
     public static ModelCost Count(Model model)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var training = model.Training;
         model.Eval();
+        var random = RandomState.Of(model.Parameters().First().Device);
         using var count = new OperationCount();
         model.Call(model.ExampleInput());
+        random.Restore();
         model.Train(training);
         return new(model.Parameters().Sum(p => p.Elements), count.Macs, count.AttentionMacs, count.Activations, model.InputShape);
     }

@@ -124,6 +124,12 @@ public static class Init
         return TruncatedNormal(tensor, std, -2 * std, 2 * std);
     }
 
+    /// <summary>One number: the largest singular value of a matrix, for spectral norms that keep it.</summary>
+    /// <param name="tensor">The tensor to fill.</param>
+    /// <param name="matrix">[n, m], filled already.</param>
+    public static T LargestSingularValue<T>(T tensor, Tensor matrix)
+        where T : Tensor => Fill(tensor, t => t.Copy_(matrix.LinalgMatrixNorm(2.0)));
+
     /// <summary>Inputs and outputs that one output or input is connected to: sizes of [out, in, kernel...].</summary>
     public static (long In, long Out) Fans(Tensor weight)
     {

@@ -213,7 +213,12 @@ internal sealed class BundleFolder(string folder)
             };
             return (
                 new(
-                    new(model.Name, model.Options, model.HeadOptions(JsonPath)),
+                    new(
+                        model.Name,
+                        model.Options,
+                        Part<HeadOptions>(model.Head, "head"),
+                        Part<GeneratorOptions>(model.Generator, "generator")
+                    ),
                     task,
                     facts,
                     new(transforms, crop, interpolation),
@@ -266,6 +271,10 @@ internal sealed class BundleFolder(string folder)
         return stream.Length == bytes && Convert.ToHexStringLower(SHA256.HashData(stream)) == sha256;
     }
 
+    private T? Part<T>(JsonNode? node, string field)
+        where T : class =>
+        node is null ? null : RecipeException.Reading(() => RecipeBinder.Bind<T>(RecipeJson.Read(node, $"{JsonPath}: model.{field}")));
+
     // What a model is built with; null takes the variant's own.
     private sealed record ModelEntry(
         string Name,
@@ -273,8 +282,9 @@ internal sealed class BundleFolder(string folder)
         int? Channels,
         IReadOnlyList<int>? ImageSize,
         int? Vocabulary,
-        // Of a model with a head for another task; bundles of classifiers do not have the field.
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Head = null
+        // Of a model with a head for another task, or of one that makes images; bundles of classifiers have neither field.
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Head = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Generator = null
     )
     {
         internal static ModelEntry Of(BundleContent content) =>
@@ -284,13 +294,9 @@ internal sealed class BundleFolder(string folder)
                 content.Model.Options.Channels,
                 content.Model.Options.ImageSize is var (height, width) ? [height, width] : null,
                 content.Model.Options.Vocabulary,
-                RecipeJson.Write(content.Model.Head)
+                RecipeJson.Write(content.Model.Head),
+                RecipeJson.Write(content.Model.Generator)
             );
-
-        internal HeadOptions? HeadOptions(string path) =>
-            Head is null
-                ? null
-                : RecipeException.Reading(() => RecipeBinder.Bind<HeadOptions>(RecipeJson.Read(Head, $"{path}: model.head")));
 
         internal ModelOptions Options =>
             new()

@@ -22,7 +22,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     public TaskKind Task => Content.Task;
 
     /// <summary>The model as a backbone, of which features can be asked.</summary>
-    /// <exception cref="RunException">It is a head for another task over one.</exception>
+    /// <exception cref="RunException">It is a head for another task over one, or makes images.</exception>
     public Backbone Backbone =>
         Model as Backbone
         ?? throw new RunException($"{Source}: {Content.Model.Title} is no backbone with a classifier, which is needed here");
@@ -48,7 +48,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         try
         {
             using (Nn.Init.Skip())
-                model = content.Task.CreateModel(content.Model);
+                model = content.Task.Build(content.Model);
         }
         catch (UnknownModelException error)
         {
@@ -85,7 +85,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         task ??= TaskKind.DefaultFor(variant);
         var options = (data?.ModelDefaults ?? new()) with { Classes = classes?.Count };
         // With initial values: a model may fill in what the weights lack.
-        var model = task.CreateModel(new(variant.Name, options));
+        var model = task.Build(new(variant.Name, options));
         var loaded = model.Load(weights.File, new() { Find = weights.Find, Partial = weights.Partial == true });
         model.To(device ?? Device.Cpu);
         model.Eval();
@@ -177,7 +177,8 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     /// <exception cref="RunException">Its classifier was never trained.</exception>
     public void RequireClassifier()
     {
-        if (!Content.TrainedClassifier)
+        // What makes images has none to train.
+        if (!Content.TrainedClassifier && Model is not ImageGenerator)
             throw new RunException(
                 $"{Source}: the run was a pre-training, and its classifier was never trained: fine-tune the model, or train a linear probe "
                     + "(objective: linear_probe), with the folder of this run as model.weights of the recipe"
@@ -234,6 +235,8 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
     /// <exception cref="RunException">There is no such class; the message names the nearest.</exception>
     public int LabelOf(string wanted)
     {
+        if (Classes.Count == 0)
+            throw new RunException($"there is no class '{wanted}': {Content.Model.Title} has no classes");
         for (var label = 0; label < Classes.Count; label++)
             if (string.Equals(Classes[label], wanted, StringComparison.OrdinalIgnoreCase))
                 return label;

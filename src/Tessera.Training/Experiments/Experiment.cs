@@ -340,15 +340,18 @@ public sealed class Experiment : IDisposable
     private string RenderReport(Metrics last, Metrics? ema)
     {
         var pipeline = Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms, Task.FactsOf(TestData));
+        var training = (TrainData, Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms, Task.FactsOf(TrainData)));
         IReadOnlyList<ReportSection> sections =
         [
-            .. Task.Report(new(Model, TestData, Facts, pipeline, last)),
-            .. Objective.Report(
-                new(TestData, pipeline, Recipe.Train.Seed)
+            .. Task.Report(
+                new(Model, TestData, Facts, pipeline, last)
                 {
-                    Training = (TrainData, Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms, Task.FactsOf(TrainData))),
+                    Training = training,
+                    Pictures = Run.Pictures.All,
+                    WithAverage = Trainer.Ema is { } average ? average.During : null,
                 }
             ),
+            .. Objective.Report(new(TestData, pipeline, Recipe.Train.Seed) { Training = training }),
         ];
         var title = $"{Spec.Title} on {TestData.Name}";
         return RunReport.Render(
@@ -358,7 +361,7 @@ public sealed class Experiment : IDisposable
         );
     }
 
-    private ModelSpec Spec => new(Recipe.Model.BackboneName, Recipe.Model.Options(Facts.ModelDefaults), Recipe.Model.Head);
+    private ModelSpec Spec => Recipe.Model.Spec(Recipe.Model.Options(Facts.ModelDefaults));
 
     private void WriteBundle()
     {

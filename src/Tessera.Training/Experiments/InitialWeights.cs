@@ -43,7 +43,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         return model;
     }
 
-    private Model Build(ModelOptions built) => task.CreateModel(new(recipe.BackboneName, built, recipe.Head));
+    private Model Build(ModelOptions built) => task.Build(recipe.Spec(built));
 
     // With weights of a file or a run.
     private Model Filled(ModelRecipe part, WeightsFile weights, Func<ModelOptions, Model> build)
@@ -52,15 +52,15 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
             return FromRun(part, weights, build);
         if (part.WeightsEma)
             throw new RunException($"model.weights_ema needs a run folder in model.weights, and {weights.File} is not a folder");
-        var native = Registry.Get(recipe.BackboneName).ImageSize;
+        var native = recipe.Variant?.ImageSize;
         try
         {
             return Load(build(options), weights, part.NewHead);
         }
-        catch (StateDictException) when (options.ImageSize is { } size && size != (native, native))
+        catch (StateDictException) when (native is { } side && options.ImageSize is { } size && size != (side, side))
         {
             // Where the table alone does not tell which size it is for: that of the published weights.
-            return Resize(Load(build(options with { ImageSize = (native, native) }), weights, part.NewHead));
+            return Resize(Load(build(options with { ImageSize = (side, side) }), weights, part.NewHead));
         }
     }
 

@@ -6,7 +6,10 @@ using Tessera.Training.Recipes;
 namespace Tessera.Training.Experiments;
 
 /// <summary>The model of a training.</summary>
-/// <param name="Name">Name in the registry; or, with a backbone, that of a head (<see cref="Heads"/>), whose fields stand beside.</param>
+/// <param name="Name">
+/// Name in the registry; with a backbone, that of a head (<see cref="Heads"/>); or that of a generator (<see cref="Generators"/>). The fields
+/// of a head or generator stand beside its name.
+/// </param>
 /// <param name="Classes">By default as many as the data has.</param>
 /// <param name="Channels">By default as many as the data's images have.</param>
 /// <param name="ImageSize">Side, or height and width; by default the common size of the data's images, or else the model's.</param>
@@ -26,6 +29,7 @@ namespace Tessera.Training.Experiments;
 /// The model under a head: its name, options and weights. Weights beside the head are those of the whole model instead.
 /// </param>
 /// <param name="Head">The head of another task than classification; null for the backbone's own classifier.</param>
+/// <param name="Generator">The model that makes images; null for one that looks at them.</param>
 public sealed record ModelRecipe(
     string Name,
     [Range(1, 1_000_000)] int? Classes = null,
@@ -38,7 +42,8 @@ public sealed record ModelRecipe(
     bool WeightsEma = false,
     bool? NewHead = null,
     ModelRecipe? Backbone = null,
-    [RecipeBeside] HeadOptions? Head = null
+    [RecipeBeside] HeadOptions? Head = null,
+    [RecipeBeside] GeneratorOptions? Generator = null
 )
 {
     /// <summary>A head over a backbone.</summary>
@@ -50,6 +55,18 @@ public sealed record ModelRecipe(
                 ?? throw new ArgumentException($"{head.GetType().Name} has no name: Heads.Add makes it known", nameof(head)),
             Backbone: backbone,
             Head: head
+        ) { }
+
+    /// <summary>A model that makes images.</summary>
+    /// <param name="generator">Its sizes and options.</param>
+    public ModelRecipe(GeneratorOptions generator)
+        : this(
+            RecipeShape.ChoiceName(generator.GetType())
+                ?? throw new ArgumentException(
+                    $"{generator.GetType().Name} has no name: Generators.Add makes it known",
+                    nameof(generator)
+                ),
+            Generator: generator
         ) { }
 
     /// <summary>The head of another task than classification; null for the backbone's own classifier.</summary>
@@ -67,31 +84,60 @@ public sealed record ModelRecipe(
             ]
         );
 
+    /// <summary>The model that makes images; null for one that looks at them.</summary>
+    public GeneratorOptions? Generator { get; init; } =
+        Generator is not null
+        && Given(
+            [
+                ("classes", Classes is not null),
+                ("dropout", Dropout is not null),
+                ("drop_path", DropPath is not null),
+                ("attention_dropout", AttentionDropout is not null),
+                ("new_head", NewHead is not null),
+                ("backbone", Backbone is not null),
+            ]
+        )
+            is { } field
+            ? throw new ArgumentException($"{field} must be left out: the generator {Name} has no such field")
+            : Generator;
+
     // A head and its backbone come together, and each has fields of its own.
     private static HeadOptions? Checked(HeadOptions? head, ModelRecipe? backbone, string name, (string Field, bool Given)[] ofBackbone)
     {
         if (head is null)
-            return backbone is null
+            return backbone is null || Generators.All.Any(kind => kind.Name == name)
                 ? null
                 : throw new ArgumentException(
                     $"backbone needs a head in model.name ({string.Join(", ", Heads.All.Select(kind => kind.Name))}), and {name} is none"
                 );
         if (backbone is null)
             throw new ArgumentException($"{name} needs the field backbone, which names a model of the registry");
-        if (backbone.Head is not null)
-            throw new ArgumentException($"backbone.name must be a model of the registry, and {backbone.Name} is a head");
+        if (backbone.Head is not null || backbone.Generator is not null)
+            throw new ArgumentException(
+                $"backbone.name must be a model of the registry, and {backbone.Name} is a {(backbone.Head is null ? "generator" : "head")}"
+            );
         if (backbone.Classes is not null || backbone.NewHead is not null)
             throw new ArgumentException("classes and new_head belong beside the head's name, not into backbone");
-        return ofBackbone.FirstOrDefault(field => field.Given).Field is { } field
+        return Given(ofBackbone) is { } field
             ? throw new ArgumentException($"{field} belongs into backbone: the head {name} has no such field")
             : head;
     }
 
-    /// <summary>What people call it: the backbone, or the head and its backbone.</summary>
+    private static string? Given((string Field, bool Given)[] fields) => fields.FirstOrDefault(field => field.Given).Field;
+
+    /// <summary>What people call it: the backbone, the head and its backbone, or the generator.</summary>
     public string Title => Backbone is null ? Name : $"{Name} over {Backbone.Name}";
 
-    /// <summary>Name of the backbone in the registry.</summary>
+    /// <summary>Name of the backbone in the registry; that of a generator where there is no backbone.</summary>
     internal string BackboneName => Backbone?.Name ?? Name;
+
+    /// <summary>The backbone in the registry; null for a generator.</summary>
+    /// <exception cref="UnknownModelException">The registry has no such name.</exception>
+    internal Variant? Variant => Generator is null ? Registry.Get(BackboneName) : null;
+
+    /// <summary>What the model is built from.</summary>
+    /// <param name="options">As <see cref="Options"/> gives them.</param>
+    internal ModelSpec Spec(ModelOptions options) => new(BackboneName, options, Head, Generator);
 
     /// <summary>Side, or height and width.</summary>
     public IReadOnlyList<int>? ImageSize { get; init; } =

@@ -72,6 +72,21 @@ public sealed class Ema : IDisposable
         }
     }
 
+    /// <summary>Does something while the module has the averages.</summary>
+    /// <param name="work">What is done; the values come back also where it fails.</param>
+    public void During(Action work)
+    {
+        Swap();
+        try
+        {
+            work();
+        }
+        finally
+        {
+            Swap();
+        }
+    }
+
     /// <summary>Frees the averages.</summary>
     public void Dispose()
     {

@@ -12,6 +12,7 @@ internal sealed class RunRecorder : IDisposable
     private readonly Device device;
     private readonly RunLog? log;
     private readonly UnreadableLog unreadable;
+    private readonly RunPictures? pictures;
 
     /// <param name="setup">Objective, data and options of the training.</param>
     /// <param name="run">Folder for log and checkpoints; null keeps nothing.</param>
@@ -34,6 +35,7 @@ internal sealed class RunRecorder : IDisposable
             return;
         Directory.CreateDirectory(run.Path);
         Checkpoints = run.Checkpoints;
+        pictures = run.Pictures;
         log = new RunLog(run.LogPath);
     }
 
@@ -55,6 +57,18 @@ internal sealed class RunRecorder : IDisposable
 
     /// <summary>Notes images that could not be read.</summary>
     internal void Note(IReadOnlyList<UnreadableImage> images, string split) => unreadable.Note(images, split);
+
+    /// <summary>Keeps the pictures of an evaluation.</summary>
+    /// <param name="measured">Of the weights.</param>
+    /// <param name="averaged">Of their moving average; null where there is none.</param>
+    /// <param name="step">Steps that were done.</param>
+    internal void Keep(Metrics measured, Metrics? averaged, long step)
+    {
+        foreach (var picture in measured.Pictures)
+            pictures?.Write(picture.Name, step, picture.Png);
+        foreach (var picture in averaged?.Pictures ?? [])
+            pictures?.Write(picture.Name + RunPictures.Averaged, step, picture.Png);
+    }
 
     /// <summary>The newest checkpoint that is whole, as rank 0 finds it; null for none, and in other processes.</summary>
     internal StoredCheckpoint? Newest(Action<string> damaged, bool stopped = true) => Checkpoints?.Newest(damaged, stopped);
@@ -88,6 +102,7 @@ internal sealed class RunRecorder : IDisposable
         if (workers is null)
             RandomState.From(Load(found, Files.Random)).Restore();
         Truncate(position.LogBytes);
+        pictures?.DeleteAfter(position.Step);
         unreadable.Continue(log?.Lines ?? []);
     }
 

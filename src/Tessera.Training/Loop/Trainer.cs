@@ -470,6 +470,7 @@ public sealed class Trainer : IDisposable
         recorder.Note(validation.Last!.Unreadable, setup.Test!.Split);
         throughput.Evaluation(time);
         evaluated = true;
+        recorder.Keep(validation.Last, validation.LastEma, step);
         recorder.Write(
             "evaluation",
             EpochsBegun - 1,

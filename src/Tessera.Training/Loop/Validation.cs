@@ -40,18 +40,7 @@ internal sealed class Validation(TrainingSetup setup, int totalEpochs, Ema? ema,
         try
         {
             Last = Measure(stop);
-            if (ema is not null)
-            {
-                ema.Swap();
-                try
-                {
-                    LastEma = Measure(stop);
-                }
-                finally
-                {
-                    ema.Swap();
-                }
-            }
+            ema?.During(() => LastEma = Measure(stop));
         }
         catch (OperationCanceledException)
         {

@@ -151,8 +151,8 @@ internal static class RecipeBinder
             {
                 Fields = [.. map.Fields.Where(field => field.Name == RecipeShape.NameField || !beside.Value.Fields.Contains(field.Name))],
             };
-        if (RecipeShape.Beside(type) is { } parts)
-            fields.Remove(RecipeShape.FieldName(parts));
+        foreach (var part in RecipeShape.Beside(type))
+            fields.Remove(RecipeShape.FieldName(part));
         foreach (var (name, place, _) in own.Fields)
             if (!fields.ContainsKey(name))
                 throw new RecipeException(
@@ -162,8 +162,8 @@ internal static class RecipeBinder
                 );
         var arguments = parameters
             .Select(parameter =>
-                !RecipeShape.Attributes<RecipeBesideAttribute>(parameter).Any() ? Argument(parameter, own, path)
-                : beside is { } part ? BindRecord(part.Type, part.Map, path)
+                !RecipeShape.IsBeside(parameter) ? Argument(parameter, own, path)
+                : beside is { } part && part.Parameter.Position == parameter.Position ? BindRecord(part.Type, part.Map, path)
                 : null
             )
             .ToArray();
@@ -178,16 +178,15 @@ internal static class RecipeBinder
     }
 
     // The part whose fields stand beside those of the record, where the record's name is one of its names.
-    private static (Type Type, IReadOnlyCollection<string> Fields, RecipeMap Map)? BesideOf(Type type, RecipeMap map)
+    private static (ParameterInfo Parameter, Type Type, IReadOnlyCollection<string> Fields, RecipeMap Map)? BesideOf(Type type, RecipeMap map)
     {
         if (
-            RecipeShape.Beside(type) is not { } beside
-            || map[RecipeShape.NameField] is not RecipeValue { IsNull: false } name
-            || !RecipeShape.Choices(beside.ParameterType).TryGetValue(name.Text, out var part)
+            map[RecipeShape.NameField] is not RecipeValue { IsNull: false } name
+            || RecipeShape.BesideOf(type, name.Text) is not var (parameter, part)
         )
             return null;
         HashSet<string> fields = [.. RecipeShape.Constructor(part).GetParameters().Select(RecipeShape.FieldName)];
-        return (part, fields, map with { Fields = [.. map.Fields.Where(field => fields.Contains(field.Name))] });
+        return (parameter, part, fields, map with { Fields = [.. map.Fields.Where(field => fields.Contains(field.Name))] });
     }
 
     private static object? Argument(ParameterInfo parameter, RecipeMap map, string path)

@@ -7,8 +7,8 @@ using Tessera.Models;
 namespace Tessera.Training.Recipes;
 
 /// <summary>
-/// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules, transforms and heads. Those of Tessera are
-/// known; a program registers its own once, before it reads recipes, runs or bundles that name them. The name is that of
+/// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules, transforms, heads and
+/// generators. Those of Tessera are known; a program registers its own once, before it reads recipes, runs or bundles that name them. The name is that of
 /// <see cref="RecipeNameAttribute"/>, or else the name of the type in snake case; the parameters of the constructor are the fields.
 /// Threads may register and read at once.
 /// </summary>
@@ -20,6 +20,28 @@ public static class RecipeParts
     private static readonly Lock gate = new();
     private static readonly ConcurrentDictionary<Type, IReadOnlyDictionary<string, Type>> ours = new();
 
+    // Bases whose parts have a registry of their own, below the recipes.
+    private static readonly Dictionary<Type, PartRegistry> registries = new()
+    {
+        [typeof(Transform)] = new(
+            "transform",
+            () => TransformRegistry.Kinds.Select(kind => (kind.Key, kind.Value.Type)),
+            (name, type) => TransformRegistry.Add(new(name, type))
+        ),
+        [typeof(HeadOptions)] = new(
+            "head",
+            () => Heads.All.Select(kind => (kind.Name, kind.Type)),
+            (name, type) => Heads.Add(new(name, type))
+        ),
+        [typeof(GeneratorOptions)] = new(
+            "generator",
+            () => Generators.All.Select(kind => (kind.Name, kind.Type)),
+            (name, type) => Generators.Add(new(name, type))
+        ),
+    };
+
+    private sealed record PartRegistry(string Noun, Func<IEnumerable<(string Name, Type Type)>> All, Action<string, Type> Add);
+
     // Of each base the own parts by their names. It is replaced as a whole, so that readers need no lock.
     private static ImmutableDictionary<Type, ImmutableDictionary<string, Type>> own = ImmutableDictionary<
         Type,
@@ -29,7 +51,7 @@ public static class RecipeParts
     /// <summary>Makes a part known by its name. A second time changes nothing.</summary>
     /// <typeparam name="T">
     /// A record that derives from <c>TaskKind</c>, <c>ObjectiveOptions</c>, <c>AuxiliaryLossOptions</c>, <c>OptimizerOptions</c>,
-    /// <c>ScheduleOptions</c>, <c>Transform</c> or <c>HeadOptions</c>.
+    /// <c>ScheduleOptions</c>, <c>Transform</c>, <c>HeadOptions</c> or <c>GeneratorOptions</c>.
     /// </typeparam>
     /// <exception cref="ArgumentException">
     /// It is no part of a recipe, has a field that no recipe can hold, or another part of this kind has the name.
@@ -52,7 +74,7 @@ public static class RecipeParts
     {
         lock (gate)
         {
-            // Transforms and heads have registries of their own.
+            // Parts that other projects know too.
             var (all, elsewhere) = (own, new Dictionary<(Type Root, string Name), Type>());
             foreach (var type in types)
             {
@@ -65,22 +87,20 @@ public static class RecipeParts
                     throw new ArgumentException(
                         $"{KindOf(root)} '{name}' is {taken.FullName} already: {type.FullName} needs another name ([RecipeName])"
                     );
-                if (root == typeof(Transform) || root == typeof(HeadOptions))
+                if (registries.ContainsKey(root))
                     elsewhere.Add((root, name), type);
                 else
                     all = all.SetItem(root, all.GetValueOrDefault(root, ImmutableDictionary<string, Type>.Empty).Add(name, type));
             }
             foreach (var ((root, name), type) in elsewhere)
-                if (root == typeof(Transform))
-                    TransformRegistry.Add(new(name, type));
-                else
-                    Heads.Add(new(name, type));
+                registries[root].Add(name, type);
             own = all;
         }
     }
 
     private const string Bases =
-        "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, OptimizerOptions, ScheduleOptions, Transform or HeadOptions";
+        "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, OptimizerOptions, ScheduleOptions, Transform, HeadOptions or "
+        + "GeneratorOptions";
 
     // What would go wrong only when a recipe is read or written.
     private static void Check(Type type, Type root, string name)
@@ -112,10 +132,8 @@ public static class RecipeParts
     /// <summary>All parts that derive from a base, ours and own ones, by name.</summary>
     internal static IReadOnlyDictionary<string, Type> Of(Type type)
     {
-        if (type == typeof(Transform))
-            return TransformRegistry.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
-        if (type.IsAssignableTo(typeof(HeadOptions)))
-            return Heads.All.Where(kind => kind.Type.IsAssignableTo(type)).ToDictionary(kind => kind.Name, kind => kind.Type);
+        if (registries.TryGetValue(Root(type), out var registry))
+            return registry.All().Where(part => part.Type.IsAssignableTo(type)).ToDictionary(part => part.Name, part => part.Type);
         var known = ours.GetOrAdd(type, Ours);
         var registered = own.GetValueOrDefault(Root(type), ImmutableDictionary<string, Type>.Empty)
             .Where(part => part.Value.IsAssignableTo(type));
@@ -129,14 +147,13 @@ public static class RecipeParts
         type.Assembly.GetTypes().Where(t => !t.IsAbstract && t.IsPublic && t.IsAssignableTo(type)).ToDictionary(NameOf, t => t);
 
     private static Type? Known(Type root, ImmutableDictionary<Type, ImmutableDictionary<string, Type>> all, string name) =>
-        root == typeof(Transform) ? TransformRegistry.Kinds.GetValueOrDefault(name)?.Type
-        : root == typeof(HeadOptions) ? Heads.All.FirstOrDefault(kind => kind.Name == name)?.Type
+        registries.TryGetValue(root, out var registry) ? registry.All().FirstOrDefault(part => part.Name == name).Type
         : ours.GetOrAdd(root, Ours).TryGetValue(name, out var type) ? type
         : all.GetValueOrDefault(root, ImmutableDictionary<string, Type>.Empty).GetValueOrDefault(name);
 
     /// <summary>Whether own records of a base can be registered.</summary>
     internal static bool IsBase(Type root) =>
-        root == typeof(Transform) || root == typeof(HeadOptions) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
+        registries.ContainsKey(root) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
 
     /// <summary>The topmost abstract base of a record.</summary>
     internal static Type Root(Type type)
@@ -148,7 +165,7 @@ public static class RecipeParts
     }
 
     private static string KindOf(Type root) =>
-        root == typeof(HeadOptions) ? "head" : root.GetCustomAttribute<RecipePartAttribute>()?.Kind ?? "transform";
+        registries.TryGetValue(root, out var registry) ? registry.Noun : root.GetCustomAttribute<RecipePartAttribute>()!.Kind;
 
     private static string NameOf(Type type) => type.GetCustomAttribute<RecipeNameAttribute>()?.Name ?? RecipeShape.Snake(type.Name);
 }

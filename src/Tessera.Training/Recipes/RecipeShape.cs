@@ -22,9 +22,22 @@ internal static class RecipeShape
     internal static string FieldName(ParameterInfo parameter) =>
         Attributes<RecipeNameAttribute>(parameter).FirstOrDefault()?.Name ?? Snake(parameter.Name!);
 
-    /// <summary>The parameter whose fields stand beside those of a record; null for none.</summary>
-    internal static ParameterInfo? Beside(Type type) =>
-        Constructor(type).GetParameters().FirstOrDefault(parameter => Attributes<RecipeBesideAttribute>(parameter).Any());
+    /// <summary>The parameters whose fields stand beside those of a record, at most one of them at a time.</summary>
+    internal static IEnumerable<ParameterInfo> Beside(Type type) => Constructor(type).GetParameters().Where(IsBeside);
+
+    /// <summary>Whether the fields of a parameter stand beside those of its record.</summary>
+    internal static bool IsBeside(ParameterInfo parameter) => Attributes<RecipeBesideAttribute>(parameter).Any();
+
+    /// <summary>Of the parts whose fields stand beside those of a record, the one that has a name, with the parameter that takes it.</summary>
+    /// <param name="type">The record.</param>
+    /// <param name="name">The record's name in the recipe.</param>
+    internal static (ParameterInfo Parameter, Type Part)? BesideOf(Type type, string name)
+    {
+        foreach (var parameter in Beside(type))
+            if (Choices(parameter.ParameterType).TryGetValue(name, out var part))
+                return (parameter, part);
+        return null;
+    }
 
     /// <summary>The fields of a record with their values, in the order of its constructor; those that stand beside them come last.</summary>
     internal static IEnumerable<(ParameterInfo Parameter, object? Value)> Fields(object record)
@@ -35,8 +48,8 @@ internal static class RecipeShape
         {
             var property = PropertyOf(parameter)
                 ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
-            if (Attributes<RecipeBesideAttribute>(parameter).Any())
-                beside = property.GetValue(record);
+            if (IsBeside(parameter))
+                beside ??= property.GetValue(record);
             else
                 yield return (parameter, property.GetValue(record));
         }

@@ -79,9 +79,8 @@ internal static class RecipeTypes
     private static Type? OfField(Type record, RecipeNode? node, string name, ReadOnlySpan<string> rest)
     {
         if (
-            RecipeShape.Beside(record) is { } beside
-            && Chosen(node) is { } chosen
-            && RecipeShape.Choices(beside.ParameterType).TryGetValue(chosen, out var part)
+            Chosen(node) is { } chosen
+            && RecipeShape.BesideOf(record, chosen) is { Part: var part }
             && OfField(part, node, name, rest) is { } besides
         )
             return besides;

@@ -30,6 +30,9 @@ public sealed class RunFolder(string path)
     /// <summary>The checkpoints of the run.</summary>
     internal CheckpointStore Checkpoints => new(File("checkpoints"));
 
+    /// <summary>The pictures of its evaluations.</summary>
+    internal RunPictures Pictures => new(File("pictures"));
+
     /// <summary>Whether there is a run in it.</summary>
     public bool Exists => System.IO.File.Exists(RecipePath);
 

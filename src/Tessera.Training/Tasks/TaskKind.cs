@@ -6,6 +6,7 @@ using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Explain;
 using Tessera.Training.Recipes;
+using Tessera.Training.Runs;
 
 namespace Tessera.Training.Tasks;
 
@@ -69,6 +70,29 @@ public abstract record TaskKind
     /// <exception cref="UnknownModelException">No model has that name.</exception>
     /// <exception cref="RunException">The model takes other samples, or gives other answers.</exception>
     public abstract Model CreateModel(ModelSpec spec);
+
+    /// <summary>Whether its models make images, instead of looking at samples.</summary>
+    public virtual bool MakesImages => false;
+
+    /// <summary>The model of a recipe or a bundle.</summary>
+    /// <exception cref="UnknownModelException">No model has that name.</exception>
+    /// <exception cref="RunException">The model takes other samples, or gives other answers.</exception>
+    internal Model Build(ModelSpec spec)
+    {
+        if (spec.Generator is not null && !MakesImages)
+            throw new RunException(
+                $"model.name: {spec.Name} makes images, and task {Name} needs a model that looks at them; "
+                    + $"for generators there is task: {string.Join(" or ", All.Where(task => task.MakesImages).Select(task => task.Name))}"
+            );
+        try
+        {
+            return CreateModel(spec);
+        }
+        catch (ArgumentException error) when (spec.Generator is not null)
+        {
+            throw new RunException($"model: {error.Message}");
+        }
+    }
 
     /// <summary>What a user should know of the data and its preparation before training begins, a line each.</summary>
     /// <param name="training">The prepared training samples.</param>
@@ -342,4 +366,14 @@ public abstract class ResultWriter : IDisposable
 /// <param name="Facts">Facts about the model's training data.</param>
 /// <param name="Pipeline">Transforms of samples before the model.</param>
 /// <param name="Metrics">The metrics of the evaluation.</param>
-public sealed record ReportContext(Model Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);
+public sealed record ReportContext(Model Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics)
+{
+    /// <summary>Training samples with what happens to them before the model; null where they are not at hand.</summary>
+    public (LoadableDataset Data, Pipeline Pipeline)? Training { get; init; }
+
+    /// <summary>Pictures that the run has kept of its evaluations, by name and then by step.</summary>
+    public IReadOnlyList<RunPicture> Pictures { get; init; } = [];
+
+    /// <summary>Does something while the model has the moving average of its weights; null where there is none.</summary>
+    public Action<Action>? WithAverage { get; init; }
+}

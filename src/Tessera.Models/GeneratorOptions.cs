@@ -1,0 +1,12 @@
+namespace Tessera.Models;
+
+/// <summary>
+/// Sizes and options of a model that makes images. Recipes and bundles know generators by the names in <see cref="Generators"/>.
+/// </summary>
+public abstract record GeneratorOptions
+{
+    /// <summary>A generator with initial values.</summary>
+    /// <param name="images">Channels and size of the images; null takes the generator's own. A generator looks at nothing else.</param>
+    /// <exception cref="ArgumentException">It cannot make such images.</exception>
+    public abstract ImageGenerator Create(ModelOptions images);
+}
