@@ -53,6 +53,12 @@ internal sealed record StepMetrics(
         };
     }
 
+    /// <summary>The mean of a part of the loss or of a score, by its name in the log; null where there is none.</summary>
+    internal double? Mean(string name) =>
+        Parts.TryGetValue(name, out var sum) ? sum / Steps
+        : Scores.TryGetValue(name, out var score) && score.Weight > 0 ? score.Sum / score.Weight
+        : null;
+
     /// <summary>Means over the steps, for the log.</summary>
     internal IEnumerable<(string, JsonNode?)> Fields()
     {

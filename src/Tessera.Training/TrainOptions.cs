@@ -45,6 +45,11 @@ public enum NonFiniteAction
 /// rounding.
 /// </param>
 /// <param name="SyncBatchNorm">Whether batch norms use the samples of all processes, as in one process, or only their own.</param>
+/// <param name="EmaHalfLife">
+/// Samples after which old weights count half in the moving average: its decay at a step of B samples is 0.5^(B / samples). Instead of
+/// <paramref name="Ema"/>.
+/// </param>
+/// <param name="EmaStart">Samples up to which the moving average is a copy of the weights; 0 by default.</param>
 public sealed record TrainOptions(
     Precision Precision = Precision.Fp32,
     string Device = "cpu",
@@ -64,9 +69,31 @@ public sealed record TrainOptions(
     NonFiniteAction NonFinite = NonFiniteAction.Stop,
     [Range(1, 1_000_000)] int NonFiniteLimit = 5,
     bool ChannelsLast = false,
-    bool SyncBatchNorm = true
+    bool SyncBatchNorm = true,
+    [Range(1, 1e15)] double? EmaHalfLife = null,
+    [Range(0, 1e15)] long EmaStart = 0
 )
 {
+    /// <summary>Samples after which old weights count half in the moving average.</summary>
+    public double? EmaHalfLife { get; init; } =
+        EmaHalfLife is not null && Ema is not null
+            ? throw new ArgumentException("only one of ema and ema_half_life can be given")
+            : EmaHalfLife;
+
+    /// <summary>Samples up to which the moving average is a copy of the weights.</summary>
+    public long EmaStart { get; init; } =
+        EmaStart == 0 || (EmaHalfLife ?? Ema) is not null
+            ? EmaStart
+            : throw new ArgumentException("ema_start needs a moving average: ema or ema_half_life");
+
+    /// <summary>Whether the weights are averaged.</summary>
+    internal bool Averages => (Ema ?? EmaHalfLife) is not null;
+
+    /// <summary>Share of the old average at a step.</summary>
+    /// <param name="samples">Of the step, over all processes.</param>
+    /// <param name="seen">Samples so far, those of the step included.</param>
+    internal double EmaDecay(long samples, long seen) => seen <= EmaStart ? 0 : Ema ?? Math.Pow(0.5, samples / EmaHalfLife ?? 1);
+
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
     public Precision Precision { get; init; } =
         Precision == Precision.Fp16 && Device == "cpu"

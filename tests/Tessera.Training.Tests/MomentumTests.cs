@@ -124,12 +124,12 @@ public sealed class MomentumTests
         Torch.Seed(5);
         var source = Network();
         var copy = Follow(source, MomentumBuffers.Averaged);
-        using var average = new Ema(source, 0.97);
+        using var average = new Ema(source);
         for (var step = 0; step < 3; step++)
         {
             Move(source);
             copy.Update(0.97);
-            average.Update();
+            average.Update(0.97);
         }
         Assert.Equal(source.StateDict().Keys, average.StateDict().Keys);
         Assert.Equal(Values(copy.Module), average.StateDict().Values.SelectMany(tensor => tensor.To(DType.Float32).ToArray<float>()));

@@ -241,12 +241,12 @@ public sealed class TrainerTests
     {
         using var scope = new Scope();
         var model = new TinyModel();
-        using var ema = new Ema(model, 0.75);
+        using var ema = new Ema(model);
         var before = model.Head.Weight.ToArray<float>();
         using (Torch.NoGrad())
             model.Head.Weight.Add_(1);
         var after = model.Head.Weight.ToArray<float>();
-        ema.Update();
+        ema.Update(0.75);
         var average = ema.StateDict()["head.weight"].ToArray<float>();
         for (var i = 0; i < before.Length; i++)
             Assert.Equal(0.75f * before[i] + 0.25f * after[i], average[i], 1e-6);

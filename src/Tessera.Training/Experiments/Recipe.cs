@@ -113,7 +113,7 @@ public sealed record Recipe
             recipe.Augment.First,
             recipe.Augment.Views.Count,
             recipe.AuxiliaryLosses.Count,
-            recipe.Train.Ema is not null
+            recipe.Train.Averages
         );
         foreach (var need in recipe.Objective.Needs)
             if (need.Unmet(parts) is { } reason)

@@ -7,14 +7,11 @@ namespace Tessera.Training.Loop;
 public sealed class Ema : IDisposable
 {
     private readonly (string Name, Tensor Value, Tensor Average)[] entries;
-    private readonly double decay;
 
     /// <summary>Begins with the module's present values.</summary>
     /// <param name="module">The module whose state dict is averaged.</param>
-    /// <param name="decay">Share d of the old average, in [0, 1), such as 0.9999; the range is not checked here.</param>
-    public Ema(Module module, double decay)
+    public Ema(Module module)
     {
-        this.decay = decay;
         using var outside = Torch.NoGrad();
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
         entries =
@@ -26,13 +23,19 @@ public sealed class Ema : IDisposable
         ];
     }
 
-    /// <summary>Takes in the present values.</summary>
-    public void Update()
+    /// <summary>Takes in the present values. Constant buffers stay as they are, to the bit.</summary>
+    /// <param name="decay">
+    /// Share d of the old average, in [0, 1), such as 0.9999; with 0 the average becomes a copy. The range is not checked here.
+    /// </param>
+    public void Update(double decay)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         foreach (var (_, value, average) in entries)
-            MovingAverage.Update(average, value, decay);
+            if (decay == 0)
+                average.Copy_(value);
+            else if (value is not ModuleBuffer { Constant: true })
+                MovingAverage.Update(average, value, decay);
     }
 
     /// <summary>The averages by name. Tensors that are shared appear once, under their first name.</summary>

@@ -34,9 +34,11 @@ public sealed class Trainer : IDisposable
     );
     private StepMetrics interval = StepMetrics.Empty;
     private long step;
+    private long samples;
     private long ahead;
+    private PartialStep? partial;
     private bool evaluated;
-    private (long Step, bool Evaluated)? saved;
+    private (long Step, int Phase, bool Evaluated)? saved;
 
     /// <summary>A trainer at step 0, or, after <see cref="Resume"/>, where a run stood.</summary>
     /// <param name="setup">Objective, data, schedule and options.</param>
@@ -51,8 +53,8 @@ public sealed class Trainer : IDisposable
         device = Device.Parse(setup.Options.Device);
         if (setup.Group is { } group)
             workers = new(setup, group);
-        if (setup.Options.Ema is { } decay)
-            Ema = new Ema(setup.Objective.Model, decay);
+        if (setup.Options.Averages)
+            Ema = new Ema(setup.Objective.Model);
         StepsPerEpoch = (setup.Data.StepsPerEpoch + setup.Options.GradAccumSteps - 1) / setup.Options.GradAccumSteps;
         // While an evaluation is due, the epoch that has ended is the one at hand.
         recorder = new(setup, run, workers, device, report, () => ((int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch), step));
@@ -186,8 +188,11 @@ public sealed class Trainer : IDisposable
         recorder.Restore(found, position, Ema);
         nonFinite.Restore(position.Skipped, position.Rollbacks);
         (step, evaluated, interval, ahead) = (position.Step, position.Evaluated, position.Interval, position.Ahead);
-        saved = (step, evaluated);
+        (samples, partial) = (position.Samples, position.Partial);
+        saved = Place;
     }
+
+    private (long Step, int Phase, bool Evaluated) Place => (step, partial?.Phase ?? 0, evaluated);
 
     /// <summary>Trains up to the end of the schedule.</summary>
     /// <param name="until">Ends it after so many steps in all, as if it had been stopped.</param>
@@ -212,8 +217,8 @@ public sealed class Trainer : IDisposable
         }
         catch (DistributedException) when (recorder.Checkpoints is not null)
         {
-            // The step that could not be done has changed nothing: what was learned so far is kept.
-            if (step > 0)
+            // The phase that could not be done has changed nothing: what was learned so far is kept.
+            if (step > 0 || partial is not null)
                 Interrupt();
             throw;
         }
@@ -258,7 +263,8 @@ public sealed class Trainer : IDisposable
                 return false;
             foreach (var pass in gradients)
                 pass.Stop = stop.IsCancellationRequested;
-            TrainStep(batches, epoch);
+            if (!TrainStep(batches, epoch, stop))
+                return false;
             if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue)
                 SaveCheckpoint(null);
         } while (!EpochEnded && (step + ahead) % StepsPerEpoch != 0);
@@ -267,7 +273,8 @@ public sealed class Trainer : IDisposable
         return true;
     }
 
-    private void TrainStep(IEnumerator<Batch> batches, int epoch)
+    // False when it was stopped between two phases.
+    private bool TrainStep(IEnumerator<Batch> batches, int epoch, CancellationToken stop)
     {
         var started = Stopwatch.GetTimestamp();
         var progress = new Progress(epoch, TotalEpochs, step, StepsPerEpoch) { TotalSteps = TotalSteps };
@@ -280,21 +287,14 @@ public sealed class Trainer : IDisposable
         var waited = Stopwatch.GetElapsedTime(started);
         foreach (var update in updates)
             update.Schedule(step, StepsPerEpoch);
-        workers?.Begin(setup.Options.Seed, step);
-        var start = new StepSnapshot(setup.Objective, device);
-        StepMetrics? metrics = null;
+        StepMetrics? metrics;
         try
         {
-            metrics = Update([.. parts.Select(part => part.Value)], progress, start);
-        }
-        catch (NonFiniteLossException error) when (nonFinite.Skips)
-        {
-            Skip(error, start, epoch);
+            metrics = Update([.. parts.Select(part => part.Value)], progress, epoch, stop);
         }
         catch (DistributedException)
         {
             ZeroGrad();
-            start.Restore();
             throw;
         }
         if (workers is not null)
@@ -304,6 +304,11 @@ public sealed class Trainer : IDisposable
         }
         foreach (var part in parts)
             part.Dispose();
+        if (partial is not null)
+        {
+            TellOfMethod(epoch);
+            return false;
+        }
         evaluated = false;
         if (metrics is not null)
         {
@@ -331,29 +336,56 @@ public sealed class Trainer : IDisposable
                     Watched = Watched(metrics),
                 }
             );
+        return true;
     }
 
     private IReadOnlyList<MetricRow> Watched(StepMetrics metrics) =>
         [
             .. setup
-                .Objective.Watched.Where(figure => metrics.Parts.ContainsKey(figure.Field))
-                .Select(figure => new MetricRow(
-                    figure.Field.Replace('_', ' '),
-                    metrics.Parts[figure.Field] / metrics.Steps,
-                    figure.Format
-                )),
+                .Objective.Watched.Where(figure => metrics.Mean(figure.Field) is not null)
+                .Select(figure => new MetricRow(ShortName(figure.Field), metrics.Mean(figure.Field)!.Value, figure.Format)),
         ];
 
-    // All phases of a step, then what follows a step that changed the weights.
-    private StepMetrics Update(Batch[] batches, Progress progress, StepSnapshot start)
+    // Figures of a phase bear its name, which only the losses need to be told apart.
+    private string ShortName(string field) =>
+        (
+            setup.Phases.FirstOrDefault(phase => field.StartsWith($"{phase.Phase.Name}_", StringComparison.Ordinal)) is { } of
+            && field[(of.Phase.Name.Length + 1)..] is not "loss" and var rest
+                ? rest
+                : field
+        ).Replace('_', ' ');
+
+    // All phases of a step, then what follows a step that changed the weights. Null where the step was left out, or stopped between two
+    // phases, behind which it goes on then.
+    private StepMetrics? Update(Batch[] batches, Progress progress, int epoch, CancellationToken stop)
     {
-        setup.Objective.BeforeStep(progress);
-        StepMetrics? total = null;
-        var applied = false;
-        foreach (var update in updates.Where(update => update.IsDue(progress.Step)))
+        var (total, applied) = (partial?.Metrics, partial?.Applied ?? false);
+        for (var phase = partial?.Phase ?? 0; phase < updates.Length; phase++)
         {
-            // A later phase goes back to its own beginning where its gradients are computed again.
-            var (metrics, changed) = update.Run(batches, progress, total is null ? start : new StepSnapshot(setup.Objective, device));
+            var update = updates[phase];
+            workers?.Begin(setup.Options.Seed, step, phase);
+            // A phase goes back to its own beginning where its gradients are computed again.
+            var start = new StepSnapshot(setup.Objective, device);
+            if (phase == 0)
+                setup.Objective.BeforeStep(progress);
+            if (!update.IsDue(progress.Step))
+                continue;
+            StepMetrics metrics;
+            bool changed;
+            try
+            {
+                (metrics, changed) = update.Run(batches, progress, start);
+            }
+            catch (NonFiniteLossException error) when (nonFinite.Skips)
+            {
+                Skip(error, start, epoch);
+                return null;
+            }
+            catch (DistributedException)
+            {
+                start.Restore();
+                throw;
+            }
             var name = update.Phase.Phase.Name;
             total =
                 total is not null ? total.AddPhase(name, metrics)
@@ -362,14 +394,23 @@ public sealed class Trainer : IDisposable
             applied |= changed;
             if (updates.Length > 1)
                 update.ZeroGrad();
+            if (phase + 1 == updates.Length)
+                break;
+            partial = new(phase + 1, applied, total);
+            // Of several processes, all stop after the same phase.
+            if (workers?.Stopping ?? stop.IsCancellationRequested)
+                return null;
         }
+        partial = null;
+        total ??= StepMetrics.Empty with { Steps = 1, Samples = batches.Sum(batch => batch.Count) };
+        samples += total.Samples;
         if (applied)
         {
-            Ema?.Update();
+            Ema?.Update(setup.Options.EmaDecay(total.Samples, samples));
             setup.Objective.AfterStep(progress);
         }
         ZeroGrad();
-        return total ?? StepMetrics.Empty with { Steps = 1, Samples = batches.Sum(batch => batch.Count) };
+        return total;
     }
 
     // The weights of the newest checkpoint with data that was not seen yet: the same steps again would come to the same end.
@@ -384,7 +425,7 @@ public sealed class Trainer : IDisposable
         ZeroGrad();
         Restore(found, position);
         // What lies behind it belongs to steps that do not count any more.
-        recorder.Checkpoints?.DeleteAfter(step);
+        recorder.Checkpoints?.DeleteAfter(position);
         ahead = behind - step;
         nonFinite.Restore(nonFinite.Skipped, count);
         recorder.Write("rollback", Epoch, step, ("from", from), ("count", count), ("reason", error.Message));
@@ -405,7 +446,7 @@ public sealed class Trainer : IDisposable
     private TrainingResult Interrupt()
     {
         // The one that is there may hold an evaluation.
-        if (saved != (step, evaluated))
+        if (saved != Place)
             SaveCheckpoint(null, stopped: true);
         return new(false, step, validation.Last, validation.LastEma);
     }
@@ -462,11 +503,13 @@ public sealed class Trainer : IDisposable
                 nonFinite.Skipped,
                 nonFinite.Rollbacks,
                 stopped,
-                workers?.Count ?? 1
+                workers?.Count ?? 1,
+                samples,
+                partial
             ),
             Ema
         );
-        saved = (step, evaluated);
+        saved = Place;
     }
 
     private void LogInterval(int epoch)

@@ -38,11 +38,13 @@ internal sealed class Workers : IDisposable
     /// <summary>Whether any process was asked to stop, as of the last step.</summary>
     internal bool Stopping { get; private set; }
 
-    /// <summary>Begins a step. Random numbers of the model depend only on seed, process and step, so that they need not be saved.</summary>
-    internal void Begin(ulong seed, long step)
+    /// <summary>
+    /// Begins a phase of a step. Random numbers of the model depend only on seed, process, step and phase, so that they need not be saved.
+    /// </summary>
+    internal void Begin(ulong seed, long step, int phase)
     {
         group.Step = step;
-        Torch.Seed(new SampleRandom(seed, step, group.Rank, RandomStream).NextBits() >> 1);
+        Torch.Seed(new SampleRandom(seed, step, group.Rank, RandomStream + phase).NextBits() >> 1);
     }
 
     // Apart from those that the loader draws by.

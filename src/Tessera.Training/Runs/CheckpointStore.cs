@@ -14,6 +14,7 @@ namespace Tessera.Training.Runs;
 internal sealed class CheckpointStore(string folder)
 {
     private const string Prefix = "step-";
+    private const string Within = ".phase-";
     private const string ManifestName = "manifest.json";
     private const string PositionName = "position.json";
     private static readonly JsonSerializerOptions json = new()
@@ -32,21 +33,32 @@ internal sealed class CheckpointStore(string folder)
     public IReadOnlyList<string> All =>
         !Directory.Exists(folder)
             ? []
-            : [.. Directory.EnumerateDirectories(folder, $"{Prefix}*").Where(path => StepOf(path) is not null).OrderByDescending(StepOf)];
+            : [.. Directory.EnumerateDirectories(folder, $"{Prefix}*").Where(path => PlaceOf(path) is not null).OrderByDescending(PlaceOf)];
 
-    private static long? StepOf(string path) =>
-        long.TryParse(Path.GetFileName(path).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step)
-            ? step
+    // A checkpoint within a step has a place of its own: the one before that step stays.
+    private static string NameOf(Position position) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Prefix}{position.Step:D8}")
+        + (position.Partial is { } partial ? string.Create(CultureInfo.InvariantCulture, $"{Within}{partial.Phase}") : "");
+
+    private static (long Step, int Phase)? PlaceOf(string path)
+    {
+        var parts = Path.GetFileName(path)[Prefix.Length..].Split(Within);
+        var phase = 0;
+        return parts.Length <= 2
+            && long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+            && (parts.Length == 1 || int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out phase))
+            ? (step, phase)
             : null;
+    }
 
-    /// <summary>Writes a checkpoint; one of the same step is replaced.</summary>
+    /// <summary>Writes a checkpoint; one of the same place is replaced.</summary>
     /// <param name="position">Step, epoch and counts of the training at this moment.</param>
     /// <param name="tensors">Tensors by name, by file without its extension.</param>
     /// <returns>Path of the checkpoint's folder.</returns>
     public string Save(Position position, IReadOnlyDictionary<string, IReadOnlyDictionary<string, Tensor>> tensors)
     {
         Directory.CreateDirectory(folder);
-        var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{position.Step:D8}"));
+        var path = Path.Combine(folder, NameOf(position));
         var building = $"{path}.{Guid.NewGuid():N}.tmp";
         Directory.CreateDirectory(building);
         try
@@ -174,11 +186,12 @@ internal sealed class CheckpointStore(string folder)
         }
     }
 
-    /// <summary>Deletes the checkpoints of later steps.</summary>
-    /// <param name="step">Number of the last step whose checkpoint stays.</param>
-    public void DeleteAfter(long step)
+    /// <summary>Deletes the checkpoints of later places.</summary>
+    /// <param name="last">The last place whose checkpoint stays.</param>
+    public void DeleteAfter(Position last)
     {
-        foreach (var path in All.Where(path => StepOf(path) > step))
+        var place = (last.Step, last.Partial?.Phase ?? 0);
+        foreach (var path in All.Where(path => PlaceOf(path) is { } found && found.CompareTo(place) > 0))
             Directory.Delete(path, recursive: true);
     }
 

@@ -16,6 +16,8 @@ namespace Tessera.Training.Runs;
 /// Whether it was written because training was stopped: a run that is not stopped has none here, so that none goes back to it.
 /// </param>
 /// <param name="Processes">Number of processes that wrote it together.</param>
+/// <param name="Samples">Samples of the steps done, over all processes.</param>
+/// <param name="Partial">What is done of the step after those; null between two steps.</param>
 internal sealed record Position(
     long Step,
     long StepsPerEpoch,
@@ -29,5 +31,13 @@ internal sealed record Position(
     int Skipped = 0,
     int Rollbacks = 0,
     bool Stopped = false,
-    int Processes = 1
+    int Processes = 1,
+    long Samples = 0,
+    PartialStep? Partial = null
 );
+
+/// <summary>What is done of a step of several phases.</summary>
+/// <param name="Phase">Number of the phase that comes next.</param>
+/// <param name="Applied">Whether a phase has changed the weights.</param>
+/// <param name="Metrics">Figures of the phases that are done.</param>
+internal sealed record PartialStep(int Phase, bool Applied, StepMetrics Metrics);

@@ -60,13 +60,13 @@ internal sealed class Optimizers : GoldenCase
         foreach (var (name, parameter) in clipped.All)
             run.Output($"clipped.{name}", parameter.Grad!);
         var averaged = Parameters(run);
-        using var average = new Ema(averaged, Decay);
+        using var average = new Ema(averaged);
         for (var step = 0; step < AveragingSteps; step++)
         {
             using (Torch.NoGrad())
                 foreach (var (name, parameter) in averaged.All)
                     parameter.Copy_(run.Input($"grad.{step}.{name}"));
-            average.Update();
+            average.Update(Decay);
         }
         foreach (var (name, value) in average.StateDict())
             run.Output($"ema.{name}", value.Clone());

@@ -110,7 +110,7 @@ internal sealed class AdamWithAverage : GoldenCase
             c.Doubles("betas")[1],
             c.Double("eps")
         );
-        using var average = new Ema(parameters, c.Double("ema_decay"));
+        using var average = new Ema(parameters);
         for (var step = 0; step < c.Int("steps"); step++)
         {
             optimizer.ZeroGrad();
@@ -121,7 +121,7 @@ internal sealed class AdamWithAverage : GoldenCase
             if (c.Has("clip_grad_norm"))
                 run.Output($"norm{step}", GradientClipping.ByNorm(parameters.Parameters(), c.Double("clip_grad_norm")));
             optimizer.Step();
-            average.Update();
+            average.Update(c.Double("ema_decay"));
             foreach (var (name, parameter) in parameters.All)
                 run.Output($"{name}_after_{step + 1}", parameter.Detach().Clone());
         }
