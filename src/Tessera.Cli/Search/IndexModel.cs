@@ -48,7 +48,7 @@ internal sealed class IndexModel
         pipeline = bundle.PipelineFor(bundle.Facts.OfAnySize());
         var prepared = Preparation.Of(pipeline);
         preparation = $"{pooled}; {prepared}";
-        Hash = ModelHash.OfFeatures(bundle.Model);
+        Hash = WeightsHash.OfFeatures(bundle.Model);
         PreparationHash = Convert.ToHexStringLower(
             SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { pooled, Facts.Channels, prepared })))
         );

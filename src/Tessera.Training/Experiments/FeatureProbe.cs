@@ -151,7 +151,7 @@ public sealed record FeatureProbe(ModelBundle Bundle, LoadableDataset Training, 
         Task.EvaluationPipeline(Bundle.Model, Facts, Bundle.Content.Preprocessing, Task.FactsOf(data));
 
     /// <summary>SHA-256 of all weights and buffers of the model by their names, in lower-case hexadecimal.</summary>
-    public string Hash() => ModelHash.Of(Bundle.Model);
+    public string Hash() => WeightsHash.Of(Bundle.Model);
 
     /// <summary>Measures; the same for the same seed, bit for bit on one machine.</summary>
     /// <param name="options">What and how.</param>
