@@ -1,3 +1,4 @@
+using Tessera.Data.Checks;
 using Tessera.Data.Formats;
 using Tessera.Data.Imaging;
 using Tessera.Data.Sets;
@@ -31,6 +32,21 @@ public sealed class RetrievalSetsTests : IDisposable
         var test = Datasets.Open("sop", "test", folder.Path);
         Assert.Equal(["bicycle 11319"], test.ClassNames);
         Assert.Empty(test.ClassNames.Intersect(train.ClassNames));
+    }
+
+    [Fact]
+    public void A_check_expects_other_classes_in_test_and_finds_those_of_training_there()
+    {
+        const string Head = "image_id class_id super_class_id path\n";
+        for (var image = 0; image < 4; image++)
+            folder.Write($"a_final/{image}.JPG", Pnm.Grey(10 * image, 40, 40));
+        folder.Write("Ebay_train.txt", Head + "1 1 1 a_final/0.JPG\n2 2 1 a_final/1.JPG\n");
+        folder.Write("Ebay_test.txt", Head + "3 3 1 a_final/2.JPG\n4 4 1 a_final/3.JPG\n");
+        Assert.DoesNotContain(Said(), said => said.Contains("does not have", StringComparison.Ordinal));
+        folder.Write("Ebay_test.txt", Head + "3 2 1 a_final/2.JPG\n4 4 1 a_final/3.JPG\n");
+        Assert.Contains(Said(), said => said.Contains("train has 1 class of this split too", StringComparison.Ordinal));
+
+        string[] Said() => [.. DatasetCheck.Run(OpenedSplits.Open("sop", folder.Path)).Findings.Select(finding => finding.Text)];
     }
 
     [Theory]
