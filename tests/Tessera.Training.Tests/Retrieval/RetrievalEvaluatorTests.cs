@@ -138,6 +138,33 @@ public sealed class RetrievalEvaluatorTests : IDisposable
         static Tensor Labels(int from, int to) => Tensor.From([.. Enumerable.Range(from, to - from).Select(i => (long)(i % 5))]);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_process_without_samples_learns_from_the_others_what_is_right(bool ofLandmarks)
+    {
+        Annotations truth = ofLandmarks
+            ? landmarks
+            : new QueryGalleryLabels(new(["a", "b"], [0, 0, 1, 1, 0, 1, 0]), [false, false, false, false, false, true, true]);
+        var whole = Evaluator(1);
+        whole.Add(Of(At(10, 20, 30, 40, 50, 0, 0), new RetrievalTargets(truth, 7)));
+        var expected = whole.Measure();
+        var results = Ranks.Run(
+            2,
+            group =>
+            {
+                using var own = new Scope();
+                var evaluator = Evaluator(1);
+                if (group.IsFirst)
+                    evaluator.Add(Of(At(10, 20, 30, 40, 50, 0, 0), new RetrievalTargets(truth, 7)));
+                evaluator.Join(group);
+                return evaluator.Measure();
+            }
+        );
+        Assert.All(results, metrics => Assert.Equal(expected.GetType(), metrics.GetType()));
+        Assert.All(results, metrics => Assert.Equal(expected.Scalars, metrics.Scalars));
+    }
+
     [Fact]
     public void Descriptors_that_are_no_numbers_are_missed_and_said()
     {
