@@ -153,6 +153,40 @@ public sealed class RetrievalTaskTests : IDisposable
     }
 
     [Fact]
+    public void Published_weights_are_measured_without_their_classifier()
+    {
+        folder.Write("gnd_roxford5k.pkl", PickleWriter.Of(Truth()));
+        foreach (var (value, name) in ((int, string)[])[(10, "a"), (90, "b"), (200, "c"), (11, "q")])
+            folder.Write($"jpg/{name}.jpg", Pnm.Colored(value, 32, 32));
+        var variant = Registry.Get("vit_tiny_patch16_224");
+        Model model = variant.Create(new());
+        var file = folder["vit.safetensors"];
+        model.Save(file);
+        var measurement = BundleMeasurement.OfWeights(variant, new(file), new("roxford5k", folder.Path));
+        Assert.IsType<RetrievalTask>(measurement.Bundle.Task);
+        Assert.Equal(0, measurement.Bundle.Model.Classes);
+        var metrics = Assert.IsType<RevisitedMetrics>(measurement.Run());
+        Assert.Equal((4, 1, 3), (metrics.Count, metrics.Queries, metrics.Searched));
+
+        static Dictionary<string, object?> Truth() =>
+            new()
+            {
+                ["imlist"] = new object[] { "a", "b", "c" },
+                ["qimlist"] = new object[] { "q" },
+                ["gnd"] = new object[]
+                {
+                    new Dictionary<string, object?>
+                    {
+                        ["bbx"] = new object[] { 0, 0, 20, 20 },
+                        ["easy"] = new object[] { 0 },
+                        ["hard"] = Array.Empty<object>(),
+                        ["junk"] = Array.Empty<object>(),
+                    },
+                },
+            };
+    }
+
+    [Fact]
     public void Settings_that_cannot_be_are_refused()
     {
         var root = Images("train");
