@@ -21,7 +21,7 @@ public sealed class RankingTests
         ];
 
     // Few values, so that many are equal.
-    private static readonly Arbitrary<IList<(int Similarity, int Role)>> items = Gen.Choose(-2, 2).Zip(Gen.Choose(0, 2)).ListOf(12).ToArbitrary();
+    private static readonly Arbitrary<List<(int Similarity, int Role)>> items = Gen.Choose(-2, 2).Zip(Gen.Choose(0, 2)).ListOf(12).ToArbitrary();
 
     private static ItemRole[] Roles(IEnumerable<(int Similarity, int Role)> of) => [.. of.Select(item => (ItemRole)item.Role)];
 
