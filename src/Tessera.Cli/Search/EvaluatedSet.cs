@@ -52,9 +52,7 @@ internal sealed record EvaluatedSet(
             labels,
             [.. numbers.Keys],
             null,
-            left == 0
-                ? []
-                : [string.Create(CultureInfo.InvariantCulture, $"{left:N0} pictures have no field '{field}' and were left out")]
+            left == 0 ? [] : [string.Create(CultureInfo.InvariantCulture, $"{left:N0} pictures have no field '{field}' and were left out")]
         );
     }
 
