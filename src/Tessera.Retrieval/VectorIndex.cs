@@ -40,14 +40,13 @@ public sealed class VectorIndex : IDisposable
     /// <param name="id">The id.</param>
     public IndexItem? Find(long id) => throw new NotImplementedException();
 
-    /// <summary>Copies the vector of an item.</summary>
-    /// <param name="id">Its id.</param>
-    /// <param name="target">Takes it: as many numbers as a descriptor has.</param>
-    public void CopyVector(long id, Span<float> target) => throw new NotImplementedException();
-
     /// <summary>The items in the order of their ids.</summary>
     /// <param name="where">Which of them; null for all.</param>
     public IEnumerable<IndexItem> Items(IndexFilter? where = null) => throw new NotImplementedException();
+
+    /// <summary>The vector of an item, or null.</summary>
+    /// <param name="id">Its id.</param>
+    public float[]? VectorOf(long id) => throw new NotImplementedException();
 
     /// <summary>The items nearest to each query, the nearest first: min(k, matching items) of them.</summary>
     /// <param name="queries">Descriptors, [queries x dimension], of length 1.</param>

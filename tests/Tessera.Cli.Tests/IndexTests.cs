@@ -57,22 +57,39 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         // Nothing is there twice.
         var again = Json("add", "a.index", photos);
         Assert.Equal((0, 12), (again.GetProperty("added").GetInt32(), again.GetProperty("known").GetInt32()));
-        Assert.Contains("12 pictures were in the index already and were skipped", Index("add", "a.index", photos).Succeeded().Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "12 pictures were in the index already and were skipped",
+            Index("add", "a.index", photos).Succeeded().Output,
+            StringComparison.Ordinal
+        );
 
         // A picture that has changed is described anew, and the old descriptor goes.
         var changed = Write(Path.Combine(photos, "bag"), "3.pgm", 4, 99);
         File.SetLastWriteTimeUtc(changed, new DateTime(2020, 1, 2, 3, 4, 5, DateTimeKind.Utc));
         var replaced = Json("add", "a.index", photos);
-        Assert.Equal((1, 11, 12), (replaced.GetProperty("replaced").GetInt32(), replaced.GetProperty("known").GetInt32(), replaced.GetProperty("pictures").GetInt32()));
+        Assert.Equal(
+            (1, 11, 12),
+            (
+                replaced.GetProperty("replaced").GetInt32(),
+                replaced.GetProperty("known").GetInt32(),
+                replaced.GetProperty("pictures").GetInt32()
+            )
+        );
         var own = Json("search", "a.index", changed, "-k", "1")[0].GetProperty("found")[0];
         Assert.Equal(changed, own.GetProperty("file").GetString());
         Assert.Equal(1, own.GetProperty("similarity").GetDouble(), 1e-4);
         var id = own.GetProperty("id").GetInt64();
-        Assert.NotEqual(changed, Json("search", "a.index", changed, "-k", "1", "--others")[0].GetProperty("found")[0].GetProperty("file").GetString());
+        Assert.NotEqual(
+            changed,
+            Json("search", "a.index", changed, "-k", "1", "--others")[0].GetProperty("found")[0].GetProperty("file").GetString()
+        );
 
         var removed = Json("remove", "a.index", Path.Combine(photos, "dress"), "--id", $"{id}", "--compact");
         Assert.Equal((5, 7), (removed.GetProperty("removed").GetInt32(), removed.GetProperty("pictures").GetInt32()));
-        Assert.DoesNotContain(changed, Index("search", "a.index", changed, "-k", "12", "--quiet").Succeeded().Lines.Select(line => line.Split('\t')[1]));
+        Assert.DoesNotContain(
+            changed,
+            Index("search", "a.index", changed, "-k", "12", "--quiet").Succeeded().Lines.Select(line => line.Split('\t')[1])
+        );
         // An id is never given again.
         Json("add", "a.index", changed);
         Assert.NotEqual(id, Json("search", "a.index", changed, "-k", "1")[0].GetProperty("found")[0].GetProperty("id").GetInt64());
@@ -83,12 +100,26 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
     public void A_search_among_some_pictures_finds_all_of_them_that_there_are()
     {
         var photos = Photos("fields");
-        var table = run.Place.Write("fields.csv", $"file,place,year\nfields/coat/0.pgm,Rome,1999\nfields/coat/1.pgm,\"Rome, old\",2004\nfields/bag/0.pgm,Rome,2010\nfields/none.pgm,Rome,1\n");
+        var table = run.Place.Write(
+            "fields.csv",
+            """
+            file,place,year
+            fields/coat/0.pgm,Rome,1999
+            fields/coat/1.pgm,"Rome, old",2004
+            fields/bag/0.pgm,Rome,2010
+            fields/none.pgm,Rome,1
+            """
+        );
         var built = Index("build", "b.index", photos, "--model", TrainedRun.Name, "--metadata", table, "--field", "owner=Ada").Succeeded();
         Assert.Contains("3 of 12 pictures have a row; 1 row names no picture that was given", built.Output, StringComparison.Ordinal);
         var query = Path.Combine(photos, "dress", "0.pgm");
         string[] Found(string where) =>
-            [.. Index("search", "b.index", query, "-k", "5", "--where", where, "--quiet").Succeeded().Lines.Select(line => Path.GetRelativePath(photos, line.Split('\t')[1])).Order(StringComparer.Ordinal)];
+            [
+                .. Index("search", "b.index", query, "-k", "5", "--where", where, "--quiet")
+                    .Succeeded()
+                    .Lines.Select(line => Path.GetRelativePath(photos, line.Split('\t')[1]))
+                    .Order(StringComparer.Ordinal),
+            ];
         Assert.Equal(["bag/0.pgm", "coat/0.pgm"], Found("place=Rome"));
         Assert.Equal(["bag/0.pgm"], Found("place=Rome and year>=2000"));
         Assert.Equal(5, Found("owner=Ada").Length);
@@ -121,7 +152,18 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         using (new Scope())
             Registry.Create("vit_micro_patch4_32", new() { Classes = 3 }).Save(weights);
         var photos = Photos("published");
-        var built = Index("build", "w.index", photos, "--model", "vit_micro_patch4_32", "--checkpoint", "micro.safetensors", "--pool", "cls").Succeeded();
+        var built = Index(
+                "build",
+                "w.index",
+                photos,
+                "--model",
+                "vit_micro_patch4_32",
+                "--checkpoint",
+                "micro.safetensors",
+                "--pool",
+                "cls"
+            )
+            .Succeeded();
         Assert.Contains("the classifier starts fresh", built.Output, StringComparison.Ordinal);
         // It starts anew each time, and the descriptors do not depend on it.
         var query = Path.Combine(photos, "bag", "0.pgm");
@@ -141,7 +183,11 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         File.WriteAllText(Path.Combine(photos, "notes.txt"), "no picture either");
         var ended = Index("build", "d.index", photos, "--model", TrainedRun.Name, "--json").Succeeded();
         Assert.Equal(12, ended.Json.GetProperty("added").GetInt32());
-        Assert.EndsWith("torn.png", Assert.Single(ended.Json.GetProperty("unreadable").EnumerateArray()).GetProperty("file").GetString(), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "torn.png",
+            Assert.Single(ended.Json.GetProperty("unreadable").EnumerateArray()).GetProperty("file").GetString(),
+            StringComparison.Ordinal
+        );
         Assert.Contains("torn.png cannot be read and was left out", ended.Error, StringComparison.Ordinal);
         Assert.Contains(".txt (1)", ended.Error, StringComparison.Ordinal);
     }
@@ -184,12 +230,19 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         Assert.Equal(3, info.GetProperty("dimension").GetInt32());
         Assert.Equal("12", info.GetProperty("notes").GetProperty("pca_pictures").GetString());
         var query = Write(Path.Combine(run.Place.Folder, "asked"), "bag.pgm", 8, 5);
-        Assert.All(
-            Json("search", "f.index", query, "-k", "4")[0].GetProperty("found").EnumerateArray(),
-            one => Assert.Equal("bag", one.GetProperty("fields").GetProperty("folder").GetString())
+        Assert.All(Json("search", "f.index", query, "-k", "4")[0].GetProperty("found").EnumerateArray(), one =>
+            Assert.Equal("bag", one.GetProperty("fields").GetProperty("folder").GetString())
         );
-        Assert.Contains("has descriptors of 3 numbers by PCA", Index("build", "f.index", photos, "--model", TrainedRun.Name).UserError(), StringComparison.Ordinal);
-        Assert.Contains("--pca 12 needs more than 12 pictures", Index("build", "g.index", photos, "--model", TrainedRun.Name, "--pca", "12").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "has descriptors of 3 numbers by PCA",
+            Index("build", "f.index", photos, "--model", TrainedRun.Name).UserError(),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "--pca 12 needs more than 12 pictures",
+            Index("build", "g.index", photos, "--model", TrainedRun.Name, "--pca", "12").UserError(),
+            StringComparison.Ordinal
+        );
         Assert.False(File.Exists(Path.Combine(run.Place.Folder, "g.index")));
     }
 
@@ -199,7 +252,11 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         var photos = Photos("measured");
         var table = run.Place.Write(
             "kinds.csv",
-            "file,kind\n" + string.Join('\n', Enumerable.Range(0, 4).SelectMany(i => (string[])[$"measured/coat/{i}.pgm,worn", $"measured/dress/{i}.pgm,worn"]))
+            "file,kind\n"
+                + string.Join(
+                    '\n',
+                    Enumerable.Range(0, 4).SelectMany(i => (string[])[$"measured/coat/{i}.pgm,worn", $"measured/dress/{i}.pgm,worn"])
+                )
         );
         Json("build", "m.index", photos, "--model", TrainedRun.Name, "--metadata", table);
         var own = Json("eval", "m.index", "-k", "1,3");
@@ -299,7 +356,11 @@ public sealed class IndexTests(TrainedRun run) : IClassFixture<TrainedRun>
         Json("build", "i.index", photos, "--model", "copy");
         Directory.Move(copy, Path.Combine(run.Place.Folder, "elsewhere"));
         var query = Path.Combine(photos, "bag", "0.pgm");
-        Assert.Contains("no longer there: name the folder that it has now by --model", Index("search", "i.index", query).UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "no longer there: name the folder that it has now by --model",
+            Index("search", "i.index", query).UserError(),
+            StringComparison.Ordinal
+        );
         Json("search", "i.index", query, "--model", "elsewhere");
     }
 }

@@ -41,17 +41,11 @@ public class ImageMatchTests
         Assert.NotNull(match.Second);
         Assert.All(match.First.Values.Concat(match.Second.Values), value => Assert.InRange(value, 0, 1));
         Assert.NotEmpty(match.Pairs);
-        Assert.All(
-            match.Pairs,
-            pair =>
-            {
-                Assert.InRange(pair.Similarity, -1.0001, 1.0001);
-                Assert.All(
-                    (double[])[pair.First.X, pair.First.Y, pair.Second.X, pair.Second.Y],
-                    share => Assert.InRange(share, 0, 1)
-                );
-            }
-        );
+        Assert.All(match.Pairs, pair =>
+        {
+            Assert.InRange(pair.Similarity, -1.0001, 1.0001);
+            Assert.All((double[])[pair.First.X, pair.First.Y, pair.Second.X, pair.Second.Y], share => Assert.InRange(share, 0, 1));
+        });
     }
 
     [Fact]

@@ -89,19 +89,7 @@ internal static class IndexBuildCommand
                 ("tessera index build photos.index photos --model runs/photos --metadata photos.csv", "keep fields to choose by"),
             ],
             Arguments = { IndexCommand.Index, Pictures },
-            Options =
-            {
-                IndexCommand.Model,
-                Pool,
-                GemPower,
-                Pca,
-                PcaFrom,
-                PcaLimit,
-                Set,
-                Metadata,
-                Approximate,
-                IndexCommand.Batch,
-            },
+            Options = { IndexCommand.Model, Pool, GemPower, Pca, PcaFrom, PcaLimit, Set, Metadata, Approximate, IndexCommand.Batch },
         };
         ModelSource.AddOptionsTo(command);
         command.SetAction(Build);
@@ -143,7 +131,9 @@ internal static class IndexBuildCommand
             terminal.Note(remark);
         var described = new Dictionary<string, float[]>(StringComparer.Ordinal);
         using var index = File.Exists(path) ? Again() : New();
-        return index is null ? ExitCode.Interrupted : Fill(parsed, terminal, index, model, fields, pictures.Files, described, interruption.Token);
+        return index is null
+            ? ExitCode.Interrupted
+            : Fill(parsed, terminal, index, model, fields, pictures.Files, described, interruption.Token);
 
         VectorIndex Again()
         {
@@ -176,10 +166,8 @@ internal static class IndexBuildCommand
             var all = parsed.GetValue(PcaFrom) is { } folder ? PictureList.Of([folder], interruption.Token).Files : pictures.Files;
             var most = Math.Min(all.Count, parsed.GetRequiredValue(PcaLimit));
             string[] sample = [.. Enumerable.Range(0, most).Select(place => all[(int)((long)place * all.Count / most)])];
-            var fit = IndexCommand.Shown(
-                terminal,
-                "described for PCA",
-                view => PcaFit.Of(model, sample, numbers, parsed.GetRequiredValue(IndexCommand.Batch), view, interruption.Token)
+            var fit = IndexCommand.Shown(terminal, "described for PCA", view =>
+                PcaFit.Of(model, sample, numbers, parsed.GetRequiredValue(IndexCommand.Batch), view, interruption.Token)
             );
             if (fit is null)
             {
@@ -211,8 +199,7 @@ internal static class IndexBuildCommand
         return Fill(parsed, terminal, index, model, fields, pictures.Files, new Dictionary<string, float[]>(), interruption.Token);
     }
 
-    private static PictureFields Fields(ParseResult parsed) =>
-        PictureFields.Read(parsed.GetRequiredValue(Set), parsed.GetValue(Metadata));
+    private static PictureFields Fields(ParseResult parsed) => PictureFields.Read(parsed.GetRequiredValue(Set), parsed.GetValue(Metadata));
 
     private static Descriptor DescriptorOf(ParseResult parsed)
     {
@@ -240,7 +227,14 @@ internal static class IndexBuildCommand
         var filling = new IndexFilling(index, model, fields, parsed.GetRequiredValue(IndexCommand.Batch));
         var filled = IndexCommand.Shown(terminal, "indexed", view => filling.Add(files, described, view, stop));
         var built = !filled.Stopped && parsed.GetValue(Approximate) && Graph(terminal, index, stop);
-        Show(terminal, path, index, filled, [.. filled.Remarks, .. fields.Remark(files) is { } remark ? [remark] : Array.Empty<string>()], built);
+        Show(
+            terminal,
+            path,
+            index,
+            filled,
+            [.. filled.Remarks, .. fields.Remark(files) is { } remark ? [remark] : Array.Empty<string>()],
+            built
+        );
         foreach (var image in filled.Unreadable.Take(terminal.Quiet ? int.MaxValue : MostNamed))
             Errors.WriteLine(Console.Error, $"{image.Name} cannot be read and was left out: {image.Problem}");
         if (filled.Unreadable.Count > MostNamed && !terminal.Quiet)
@@ -257,15 +251,11 @@ internal static class IndexBuildCommand
     {
         try
         {
-            return IndexCommand.Shown(
-                terminal,
-                "connected",
-                view =>
-                {
-                    index.BuildApproximate(progress: new Shares(view, index.Count), stop: stop);
-                    return true;
-                }
-            );
+            return IndexCommand.Shown(terminal, "connected", view =>
+            {
+                index.BuildApproximate(progress: new Shares(view, index.Count), stop: stop);
+                return true;
+            });
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

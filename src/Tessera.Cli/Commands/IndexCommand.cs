@@ -87,12 +87,8 @@ internal static class IndexCommand
         terminal.IsDrawn
             ? terminal
                 .Drawing.Status()
-                .Start(
-                    $"{what} ...",
-                    status =>
-                        work(
-                            new(what, line => status.Status = Markup.Escape(line), TimeSpan.FromMilliseconds(100), TimeProvider.System)
-                        )
+                .Start($"{what} ...", status =>
+                    work(new(what, line => status.Status = Markup.Escape(line), TimeSpan.FromMilliseconds(100), TimeProvider.System))
                 )
             : work(new(what, terminal.Note, TimeSpan.FromSeconds(5), TimeProvider.System));
 

@@ -41,7 +41,9 @@ internal static class IndexEvalCommand
         {
             var given = result.GetValueOrDefault<string[]>() ?? [];
             if (given.Length == 0 || given.FirstOrDefault(text => Number(text) is not >= 1) is not null)
-                result.AddError($"-k must be whole numbers of at least 1 with commas between them, as in 1,10, not '{string.Join(',', given)}'");
+                result.AddError(
+                    $"-k must be whole numbers of at least 1 with commas between them, as in 1,10, not '{string.Join(',', given)}'"
+                );
         });
         var command = new ExampleCommand("eval", "Measure an index: does a picture find others of its class?")
         {
@@ -82,10 +84,15 @@ internal static class IndexEvalCommand
             var label = parsed.GetRequiredValue(Label);
             if (label != PictureFields.Folder)
                 throw new UserException($"--queries are in folders of their classes: --label must be left out, not '{label}'");
-            set = IndexCommand.Shown(
-                terminal,
-                "described",
-                view => set.With(queries.Files, model, index.Header.Projection, parsed.GetRequiredValue(IndexCommand.Batch), view, interruption.Token)
+            set = IndexCommand.Shown(terminal, "described", view =>
+                set.With(
+                    queries.Files,
+                    model,
+                    index.Header.Projection,
+                    parsed.GetRequiredValue(IndexCommand.Batch),
+                    view,
+                    interruption.Token
+                )
             );
         }
         foreach (var remark in (string[])[.. queries?.Remarks ?? [], .. set.Remarks])

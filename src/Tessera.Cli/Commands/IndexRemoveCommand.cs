@@ -22,10 +22,7 @@ internal static class IndexRemoveCommand
         CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries))],
         DefaultValueFactory = _ => [],
     };
-    private static readonly Option<bool> Missing = new("--missing")
-    {
-        Description = "Pictures whose files are no longer there.",
-    };
+    private static readonly Option<bool> Missing = new("--missing") { Description = "Pictures whose files are no longer there." };
     private static readonly Option<bool> Compact = new("--compact")
     {
         Description = "Write the file anew afterwards, without the room of what was taken out.",
@@ -54,8 +51,7 @@ internal static class IndexRemoveCommand
         return command;
     }
 
-    private static long? Id(string text) =>
-        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : null;
+    private static long? Id(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : null;
 
     private static void Run(ParseResult parsed)
     {

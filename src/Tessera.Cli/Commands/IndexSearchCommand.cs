@@ -94,25 +94,20 @@ internal static class IndexSearchCommand
         foreach (var remark in queries.Remarks)
             terminal.Note(remark);
         List<SearchAnswer> answers = [];
-        var unreadable = IndexCommand.Shown(
-            terminal,
-            "searched",
-            view =>
-                model.Describe(
-                    queries.Files,
-                    index.Header.Projection,
-                    parsed.GetRequiredValue(IndexCommand.Batch),
-                    (pictures, failed) =>
-                    {
-                        var found = index.Search(pictures.Vectors, others ? k + 1 : k, options);
-                        foreach (var (place, neighbors) in pictures.Places.Zip(found))
-                            answers.Add(new(queries.Files[place], Without(neighbors, others ? queries.Files[place] : null, k)));
-                        if (queries.Files.Count > 1)
-                            view.Report(new(answers.Count + failed, queries.Files.Count, failed));
-                    },
-                    interruption.Token
-                )
-        );
+        var unreadable = IndexCommand.Shown(terminal, "searched", view => model.Describe(
+                queries.Files,
+                index.Header.Projection,
+                parsed.GetRequiredValue(IndexCommand.Batch),
+                (pictures, failed) =>
+                {
+                    var found = index.Search(pictures.Vectors, others ? k + 1 : k, options);
+                    foreach (var (place, neighbors) in pictures.Places.Zip(found))
+                        answers.Add(new(queries.Files[place], Without(neighbors, others ? queries.Files[place] : null, k)));
+                    if (queries.Files.Count > 1)
+                        view.Report(new(answers.Count + failed, queries.Files.Count, failed));
+                },
+                interruption.Token
+            ));
         foreach (var image in unreadable)
             Errors.WriteLine(Console.Error, $"{image.Name}: {image.Problem}");
         Show(terminal, answers);

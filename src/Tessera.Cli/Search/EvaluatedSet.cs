@@ -32,7 +32,6 @@ internal sealed record EvaluatedSet(
         List<long> labels = [];
         List<float> vectors = [];
         var left = 0;
-        var row = new float[index.Header.Dimension];
         foreach (var item in index.Items(where))
         {
             if (!item.Metadata.TryGetValue(field, out var name))
@@ -42,8 +41,7 @@ internal sealed record EvaluatedSet(
             }
             numbers.TryAdd(name, numbers.Count);
             labels.Add(numbers[name]);
-            index.CopyVector(item.Id, row);
-            vectors.AddRange(row);
+            vectors.AddRange(index.VectorOf(item.Id)!);
         }
         if (labels.Count < 2)
             throw new UserException($"{path}: {labels.Count} of its pictures have a field '{field}' and are measured, and two are needed");
@@ -52,9 +50,7 @@ internal sealed record EvaluatedSet(
             labels,
             [.. numbers.Keys],
             null,
-            left == 0
-                ? []
-                : [string.Create(CultureInfo.InvariantCulture, $"{left:N0} pictures have no field '{field}' and were left out")]
+            left == 0 ? [] : [string.Create(CultureInfo.InvariantCulture, $"{left:N0} pictures have no field '{field}' and were left out")]
         );
     }
 

@@ -40,7 +40,7 @@ internal sealed record Filled(int Added, int Known, int Replaced, IReadOnlyList<
 /// <param name="batch">Pictures at a time.</param>
 internal sealed class IndexFilling(VectorIndex index, IndexModel model, PictureFields fields, int batch)
 {
-    /// <summary>Adds pictures; those that are in the index already are skipped, those that have changed take the place of the old.</summary>
+    /// <summary>Adds pictures; those that the index has are skipped, and those that have changed take the place of the old.</summary>
     /// <param name="files">Full paths.</param>
     /// <param name="described">Descriptors that are known already, by path.</param>
     /// <param name="progress">Shows how far it is.</param>

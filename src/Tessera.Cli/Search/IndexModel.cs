@@ -50,7 +50,18 @@ internal sealed class IndexModel
         preparation = $"{pooled}; {prepared}";
         Hash = WeightsHash.OfFeatures(bundle.Model);
         PreparationHash = Convert.ToHexStringLower(
-            SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { pooled, Facts.Channels, prepared })))
+            SHA256.HashData(
+                Encoding.UTF8.GetBytes(
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            pooled,
+                            Facts.Channels,
+                            prepared,
+                        }
+                    )
+                )
+            )
         );
     }
 
@@ -82,11 +93,7 @@ internal sealed class IndexModel
     internal static IndexModel Open(ModelChoice choice, Descriptor descriptor, Device device)
     {
         var whole = choice.Whole();
-        var bundle = whole.Open(
-            device,
-            (_, own) => own,
-            (variant, weights, _, on) => ModelBundle.ForFeatures(variant, weights, on)
-        );
+        var bundle = whole.Open(device, (_, own) => own, (variant, weights, _, on) => ModelBundle.ForFeatures(variant, weights, on));
         return new(whole, bundle, descriptor, device);
     }
 
@@ -102,7 +109,9 @@ internal sealed class IndexModel
         if (other is null && named is null)
             throw new UserException($"{index} does not say which model made it: name the model by --model");
         if (other is null && named is { Checkpoint: null } && !Directory.Exists(named.Name))
-            throw new UserException($"{index} was made with {header.Model}, which is no longer there: name the folder that it has now by --model");
+            throw new UserException(
+                $"{index} was made with {header.Model}, which is no longer there: name the folder that it has now by --model"
+            );
         var model = Open((other ?? named)!, IndexNotes.Descriptor(header.Notes), device);
         model.Check(header, index);
         return model;

@@ -31,7 +31,10 @@ internal static class IndexNotes
         Add(Checkpoint, choice.Checkpoint);
         Add(Key, choice.Key);
         Add(Prefix, choice.Prefix);
-        Add(Weights, string.Join(',', [.. choice.Best ? [Best] : Array.Empty<string>(), .. choice.Averaged ? [Averaged] : Array.Empty<string>()]));
+        Add(
+            Weights,
+            string.Join(',', [.. choice.Best ? [Best] : Array.Empty<string>(), .. choice.Averaged ? [Averaged] : Array.Empty<string>()])
+        );
         Add(FittedOn, fittedOn?.ToString(CultureInfo.InvariantCulture));
         return notes;
 

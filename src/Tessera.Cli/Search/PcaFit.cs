@@ -67,9 +67,7 @@ internal sealed record PcaFit(VectorProjection Projection, int Pictures, double 
         return new(projection, readable.Count, fit.TotalVariance > 0 ? fit.ExplainedVariance.Sum() / fit.TotalVariance : 1, described);
 
         UserException TooFew(int count) =>
-            new(
-                $"--pca {numbers} needs more than {numbers} pictures that can be read to fit the components on, and there are {count}"
-            );
+            new($"--pca {numbers} needs more than {numbers} pictures that can be read to fit the components on, and there are {count}");
     }
 
     private static float[] Singles(ReadOnlySpan<double> values) => Array.ConvertAll(values.ToArray(), value => (float)value);

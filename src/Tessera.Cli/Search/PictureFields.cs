@@ -5,7 +5,7 @@ using Tessera.Retrieval;
 
 namespace Tessera.Cli.Search;
 
-/// <summary>The fields that an index keeps of a picture: its folder and its state, and what a table or the command line says of it.</summary>
+/// <summary>Fields that an index keeps of a picture: folder and state, and what a table or the command line says of it.</summary>
 internal sealed class PictureFields
 {
     /// <summary>Name of the folder that a picture lies in.</summary>
@@ -24,7 +24,7 @@ internal sealed class PictureFields
 
     /// <summary>Reads what a user says of the pictures.</summary>
     /// <param name="given">NAME=VALUE each, for all pictures.</param>
-    /// <param name="table">A CSV file: a first row with names, then a row per picture whose first column is its file; null for none.</param>
+    /// <param name="table">A CSV file: a row of names, then a row per picture whose first column is its file; null for none.</param>
     /// <exception cref="UserException">A field without a name, or one that is there already.</exception>
     /// <exception cref="Data.DataException">The file is no such table.</exception>
     internal static PictureFields Read(IReadOnlyList<string> given, string? table)
@@ -41,9 +41,14 @@ internal sealed class PictureFields
             return new(fields, null, [], []);
         var records = DelimitedText.Read(table, ',', null, quoted: true);
         if (records is not [var head, ..] || head.Fields.Length < 2)
-            throw new UserException($"{table}: its first row must name the columns: the file of a picture, then fields, as in file,place,year");
+            throw new UserException(
+                $"{table}: its first row must name the columns: the file of a picture, then fields, as in file,place,year"
+            );
         string[] columns = [.. head.Fields[1..].Select(name => Named(name.Trim(), table))];
-        if (columns.Concat(fields.Select(field => field.Item1)).GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        if (
+            columns.Concat(fields.Select(field => field.Item1)).GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is
+            { } twice
+        )
             throw new UserException($"{table}: field '{twice.Key}' is there twice");
         var folder = Path.GetDirectoryName(Path.GetFullPath(table))!;
         var rows = new Dictionary<string, string[]>(StringComparer.Ordinal);
@@ -70,7 +75,10 @@ internal sealed class PictureFields
             return null;
         var found = files.Count(rows.ContainsKey);
         var others = rows.Count - found;
-        var more = others == 0 ? "" : others == 1 ? "; 1 row names no picture that was given" : $"; {others} rows name no picture that was given";
+        var more =
+            others == 0 ? ""
+            : others == 1 ? "; 1 row names no picture that was given"
+            : $"; {others} rows name no picture that was given";
         return string.Create(CultureInfo.InvariantCulture, $"{table}: {found:N0} of {files.Count:N0} pictures have a row{more}");
     }
 

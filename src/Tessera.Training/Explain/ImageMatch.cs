@@ -74,12 +74,8 @@ public sealed record ImageMatch(double Similarity, HeatMap? First, HeatMap? Seco
         internal static Patches? Of(Backbone model, Tensor image)
         {
             var features = model.ForwardFeatures(image);
-            var rows =
-                features.Dim == 4
-                    ? features[0].Flatten(1).Transpose(0, 1)
-                    : features[0].Slice(0, model.NumPrefixTokens);
-            var grid =
-                features.Dim == 4 ? ((int)features.Size(2), (int)features.Size(3)) : HeatMap.Grid(rows.Size(0), image);
+            var rows = features.Dim == 4 ? features[0].Flatten(1).Transpose(0, 1) : features[0].Slice(0, model.NumPrefixTokens);
+            var grid = features.Dim == 4 ? ((int)features.Size(2), (int)features.Size(3)) : HeatMap.Grid(rows.Size(0), image);
             rows = rows.To(DType.Float32);
             return grid is var (height, width) && rows.Size(0) > 0
                 ? new(rows / rows.LinalgVectorNorm(2, [1], true).ClampMin(1e-12), height, width)
