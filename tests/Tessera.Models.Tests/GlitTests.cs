@@ -51,7 +51,7 @@ public sealed class GlitTests
     }
 
     [Theory]
-    [InlineData(1, 0.5, 31, "cannot be expanded by 0.5")]
+    [InlineData(2, 0.5, 31, "cannot be expanded by 0.5")]
     [InlineData(4, 1, 31, "4 thirds of 3 heads")]
     [InlineData(0, 1, 30, "must be odd, not 30")]
     public void Blocks_that_cannot_be_are_refused(int thirds, double expansion, int kernel, string reason) =>
