@@ -212,6 +212,53 @@ public sealed class MutationTests : IDisposable
             ("path: .\ntrain: [a, &x b]\nval: *x\nnc: 2\nnames: {0: a, 1: \"b\"}\n"u8.ToArray(), path => YoloConfig.Read(path))
         );
 
+    [Fact]
+    public void Damaged_ground_truth_of_landmarks() =>
+        Check(
+            "revisited",
+            (Golden("gnd.pkl"), path => RevisitedTruth.Read(path)),
+            (
+                PickleWriter.Of(
+                    new Dictionary<string, object?>
+                    {
+                        ["imlist"] = new object[] { "a", "b" },
+                        ["qimlist"] = new object[] { "c" },
+                        ["gnd"] = new object[]
+                        {
+                            new Dictionary<string, object?>
+                            {
+                                ["bbx"] = new object[] { 1.5, 0.5, 3.5, 2.0 },
+                                ["easy"] = new object[] { 1 },
+                                ["hard"] = new object[] { 0 },
+                                ["junk"] = Array.Empty<object>(),
+                            },
+                        },
+                    }
+                ),
+                path => RevisitedTruth.Read(path)
+            )
+        );
+
+    [Fact]
+    public void Damaged_lists_of_products() =>
+        CheckSet(
+            "sop",
+            "sop",
+            "train",
+            "Ebay_train.txt",
+            "image_id class_id super_class_id path\n1 1 1 a_final/b.JPG\n2 2 1 a_final/c.JPG\n"
+        );
+
+    [Fact]
+    public void Damaged_lists_of_clothes() =>
+        CheckSet(
+            "in_shop",
+            "in_shop",
+            "test",
+            "Eval/list_eval_partition.txt",
+            "2\nimage_name item_id evaluation_status\nimg/a.jpg id_1 query\nimg/b.jpg id_1 gallery\n"
+        );
+
     // Beside images that are there.
     private void CheckLabels(string parser, string file, params string[] good)
     {

@@ -96,6 +96,8 @@ internal sealed class FindingList(
                 Add(Severity.Warning, split.Name, "there is one class, so there is nothing to tell apart", 1);
             FindBalance(split, [.. counted.Where(own => own.Samples > 0).OrderBy(own => own.Samples)]);
         }
+        if (opened.Kind.OtherClasses)
+            return;
         var missing = split.Match?.Missing.Concat(empty.Where(own => own.Trained is not null).Select(own => own.Trained!)).ToArray();
         // A part that is made of other parts may have some classes only, by design.
         if (missing is { Length: > 0 } && opened.AreDisjoint(opened.Training!.Name, split.Name))
@@ -144,6 +146,18 @@ internal sealed class FindingList(
         if (split.Match is not { } match)
             return;
         var trained = opened.Training!.Name;
+        if (opened.Kind.OtherClasses)
+        {
+            string[] both = [.. split.Classes.Where(own => own.Samples > 0 && own.Trained == own.Name).Select(own => own.Name)];
+            Add(
+                Severity.Problem,
+                split.Name,
+                $"{trained} has {Classes(both.Length)} of this split too: retrieval is measured on others",
+                both,
+                OddNames.Quoted
+            );
+            return;
+        }
         var samples = split.Classes.ToLookup(own => own.Name, own => own.Samples);
         var (used, unused) = (
             match.Unknown.Where(name => samples[name].First() != 0).ToArray(),

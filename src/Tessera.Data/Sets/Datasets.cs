@@ -41,6 +41,9 @@ public sealed record DatasetKind(
     /// </summary>
     public Func<string, string?, CancellationToken, Dataset>? OpenStoppable { get; init; }
 
+    /// <summary>Whether what is measured is of other classes than what is learned from, by design, as for retrieval.</summary>
+    public bool OtherClasses { get; init; }
+
     /// <summary>The splits that share no sample, where others are made of the same samples; null for all.</summary>
     public IReadOnlyList<string>? Disjoint { get; init; }
 

@@ -42,7 +42,10 @@ internal static class ImageFolders
             ["train", "test"],
             Cub.Folder,
             (split, root) => ClassSplit.Part(OpenCub("cub200_retrieval", $"retrieval_{split}", root), _ => true, split)
-        );
+        )
+        {
+            OtherClasses = true,
+        };
 
     private static FileImages OpenImageNet(string split, string? root, CancellationToken stop = default)
     {

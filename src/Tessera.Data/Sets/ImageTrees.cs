@@ -10,25 +10,26 @@ namespace Tessera.Data.Sets;
 internal static partial class ImageTrees
 {
     internal static DatasetKind Folders { get; } =
-        Kind(
-            "image_tree",
-            "a folder of your own where every folder that holds images is a class: SPLIT/KIND/CLASS/FILE",
-            (file, top) => Path.GetRelativePath(top, Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '/')
+        Kind("image_tree", "a folder of your own where every folder that holds images is a class: SPLIT/KIND/CLASS/FILE", (file, top) =>
+            Path.GetRelativePath(top, Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '/')
         );
 
     internal static DatasetKind Names { get; } =
-        Kind(
-            "image_names",
-            "files of your own whose names begin with their class: SPLIT/CLASS_NUMBER.png",
-            (file, _) => Number.Replace(Path.GetFileNameWithoutExtension(file), "")
+        Kind("image_names", "files of your own whose names begin with their class: SPLIT/CLASS_NUMBER.png", (file, _) =>
+            Number.Replace(Path.GetFileNameWithoutExtension(file), "")
         );
 
     /// <summary>A number at the end of a name, with what separates it from the rest.</summary>
-    [GeneratedRegex(@"(?<=.)[-_. ]*[0-9]+$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"[-_. ]*[0-9]+$", RegexOptions.CultureInvariant)]
     private static partial Regex Number { get; }
 
     private static DatasetKind Kind(string name, string summary, Func<string, string, string> classOf) =>
-        OwnParts.Kind(name, summary, (split, root, _, stop) => Open(name, split, root, classOf, stop), root => OwnParts.InOrder(Parts(name, root).Keys));
+        OwnParts.Kind(
+            name,
+            summary,
+            (split, root, _, stop) => Open(name, split, root, classOf, stop),
+            root => OwnParts.InOrder(Parts(name, root).Keys)
+        );
 
     private static Dictionary<string, string> Parts(string name, string root)
     {
@@ -49,6 +50,8 @@ internal static partial class ImageTrees
         string[] own = [.. paths.Select(path => classOf(path, folder))];
         if (Array.IndexOf(own, ".") is var loose and >= 0)
             throw new DataException($"{name} ({split}): {paths[loose]} lies in no folder of a class: move it into one");
+        if (Array.IndexOf(own, "") is var nameless and >= 0)
+            throw new DataException($"{name} ({split}): {paths[nameless]} is a number alone: names must begin with their class");
         string[] classes = [.. own.Distinct().Order(StringComparer.Ordinal)];
         var numbers = classes.Index().ToDictionary(one => one.Item, one => one.Index, StringComparer.Ordinal);
         return new(name, split, classes, paths, [.. own.Select(one => numbers[one])]) { Remarks = [.. scan.Remarks] };

@@ -20,7 +20,10 @@ internal static class RetrievalSets
             [Training, Test],
             "Stanford_Online_Products",
             OpenProducts
-        );
+        )
+        {
+            OtherClasses = true,
+        };
 
     internal static DatasetKind InShop { get; } =
         new(
@@ -32,6 +35,7 @@ internal static class RetrievalSets
         )
         {
             Disjoint = [Training, Test],
+            OtherClasses = true,
         };
 
     private static FileImages OpenProducts(string split, string? root)

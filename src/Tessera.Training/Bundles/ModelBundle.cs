@@ -86,7 +86,15 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         var options = (data?.ModelDefaults ?? new()) with { Classes = classes?.Count };
         // With initial values: a model may fill in what the weights lack.
         var model = task.CreateModel(new(variant.Name, options));
-        var loaded = model.Load(weights.File, new() { Find = weights.Find, Partial = weights.Partial == true });
+        var loaded = model.Load(
+            weights.File,
+            new()
+            {
+                Find = weights.Find,
+                Partial = weights.Partial == true,
+                ReplaceHead = task.Descriptor is not null,
+            }
+        );
         model.To(device ?? Device.Cpu);
         model.Eval();
         var facts = task.FactsOfWeights(variant, model, classes ?? ClassNames(variant, model.Classes), data);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Tessera.Data;
 using Tessera.Distributed;
 
@@ -78,8 +79,24 @@ public sealed class RetrievalEvaluator(Func<Batch, Tensor> describe, IReadOnlyLi
             samples[(int)allIndices[place]] = (allLabels[place], allValues[(place * width)..((place + 1) * width)]);
         }
 
+        // A process that no sample fell to has not seen what is right for which query.
+        var known = group.Gather(JsonSerializer.Serialize(Said.Of(truth))).Select(text => JsonSerializer.Deserialize<Said>(text)!);
+        truth ??= known.Select(said => said.Truth()).FirstOrDefault(found => found is not null);
+
         T[] Gathered<T>(T[] own)
             where T : unmanaged => group.AllGather(Tensor.From(own)).ToArray<T>();
+    }
+
+    // Of all that is said about samples, what the figures need beside their labels.
+    private sealed record Said(IReadOnlyList<bool>? IsQuery, int Count, IReadOnlyList<LandmarkQuery>? Queries)
+    {
+        internal static Said Of(Annotations? truth) =>
+            new((truth as QueryGalleryLabels)?.IsQuery, truth?.Count ?? 0, (truth as LandmarkQueries)?.Queries);
+
+        internal Annotations? Truth() =>
+            IsQuery is not null ? new QueryGalleryLabels(new([""], new int[Count]), IsQuery)
+            : Queries is not null ? new LandmarkQueries(Count, Queries)
+            : null;
     }
 
     /// <inheritdoc/>

@@ -66,7 +66,8 @@ internal static class SimilarityRows
     private static T Dot<T>(ReadOnlySpan<T> left, ReadOnlySpan<T> right)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        var (lefts, rights) = (MemoryMarshal.Cast<T, Vector<T>>(left), MemoryMarshal.Cast<T, Vector<T>>(right));
+        var lefts = MemoryMarshal.Cast<T, Vector<T>>(left);
+        var rights = MemoryMarshal.Cast<T, Vector<T>>(right);
         var (even, odd) = (Vector<T>.Zero, Vector<T>.Zero);
         var i = 0;
         for (; i + 1 < lefts.Length; i += 2)
