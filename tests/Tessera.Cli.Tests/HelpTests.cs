@@ -29,8 +29,8 @@ public class HelpTests
                 new Dictionary<string, string> { ["DOTNET_JitDisasmSummary"] = "1", ["DOTNET_JitStdOutFile"] = methods }
             )
             .Succeeded();
-        // A start spends its time on compiling methods, some 350 of them; building one model takes as many again.
-        Assert.InRange(File.ReadLines(methods).Count(), 100, 500);
+        // A start spends its time on compiling methods, some 550 of them; building one model takes 350 more.
+        Assert.InRange(File.ReadLines(methods).Count(), 100, 700);
     }
 
     [Fact]

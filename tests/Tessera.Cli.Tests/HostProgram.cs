@@ -7,10 +7,12 @@ internal static class HostProgram
 {
     private static int Main()
     {
-        var (requests, answers) = (Console.In, Console.Out);
+        var (requests, answers, threads) = (Console.In, Console.Out, Torch.Threads);
         while (requests.ReadLine() is { } line)
         {
             answers.WriteLine(JsonSerializer.Serialize(Run(JsonSerializer.Deserialize<HostedCommand>(line)!)));
+            // A new process would begin so.
+            Torch.Threads = threads;
             answers.Flush();
         }
         return 0;
@@ -24,8 +26,6 @@ internal static class HostProgram
         Console.SetError(TextWriter.Synchronized(error));
         Directory.SetCurrentDirectory(command.Folder);
         var code = CommandLine.Run(command.Arguments);
-        // A new process would begin with these.
-        Torch.Threads = ThreadLimit.Here.Count;
         return new(code, output.ToString(), error.ToString());
     }
 }
