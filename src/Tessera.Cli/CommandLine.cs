@@ -42,6 +42,7 @@ internal static class CommandLine
             EvalCommand.Create(),
             ProbeCommand.Create(),
             ScoreCommand.Create(),
+            ScoreImagesCommand.Create(),
             PredictCommand.Create(),
             GenerateCommand.Create(),
             ExplainCommand.Create(),

@@ -9,7 +9,14 @@ public sealed record GeneratorKind(string Name, Type Type, string Paper = "") : 
 /// <summary>All generators of images by the name that recipes use: the published ones, and those that a program adds.</summary>
 public static class Generators
 {
-    private static readonly ModelPartKinds<GeneratorKind> kinds = new("generator", typeof(GeneratorOptions), []);
+    private static readonly ModelPartKinds<GeneratorKind> kinds = new(
+        "generator",
+        typeof(GeneratorOptions),
+        [
+            new("stylegan2_generator", typeof(StyleGan2GeneratorOptions), "StyleGAN2, 2020, arXiv:1912.04958"),
+            new("vitgan_generator", typeof(VitGanGeneratorOptions), "ViTGAN, 2021, arXiv:2107.04589"),
+        ]
+    );
 
     /// <summary>The published ones; after them, in their order, those that were added.</summary>
     public static IReadOnlyList<GeneratorKind> All => kinds.All;

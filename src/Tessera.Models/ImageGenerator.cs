@@ -1,5 +1,3 @@
-using Tessera.Models.Layers;
-
 namespace Tessera.Models;
 
 /// <summary>
@@ -48,24 +46,9 @@ public abstract class ImageGenerator : Model
             throw new NotSupportedException($"{GetType().Name} keeps what its blocks compute for the backward pass");
     }
 
-    /// <summary>
-    /// Whether the noise that layers add to their maps is the same in all images and calls, so that an image depends on its random vector
-    /// alone. By default noise is drawn from the engine's generator, outside of training too, as the published models do.
-    /// </summary>
-    public bool FixedNoise
-    {
-        get;
-        set
-        {
-            field = value;
-            foreach (var (number, layer) in NamedModules().Select(m => m.Module).OfType<NoiseInjection>().Index())
-                layer.Fixed = value ? (ulong)number : null;
-        }
-    }
-
     internal override IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state) => [];
 
-    /// <summary>Images of random vectors; the same ones for the same vectors, up to noise (<see cref="FixedNoise"/>).</summary>
+    /// <summary>Images of random vectors; the same ones for the same vectors, up to noise that the model adds to its layers.</summary>
     protected sealed override Tensor Forward(Tensor input) => Taking(input, () => Images(input));
 
     /// <inheritdoc/>

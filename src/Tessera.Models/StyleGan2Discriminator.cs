@@ -4,8 +4,8 @@ using Tessera.Models.Layers;
 namespace Tessera.Models;
 
 /// <summary>
-/// StyleGAN2's discriminator: residual blocks of convolutions, and a channel that says how much the images of a batch differ. Karras et al.,
-/// "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958. Names and order of the weights are those of
+/// StyleGAN2's discriminator: residual blocks of convolutions, and a channel that says how much the images of a batch differ. Karras et
+/// al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958. Names and order of the weights are those of
 /// mlpc-ucsd/ViTGAN.
 /// </summary>
 /// <remarks>Taps see <c>penultimate</c>, what the two linear maps of the score get.</remarks>
@@ -13,7 +13,7 @@ public sealed partial class StyleGan2Discriminator : Discriminator
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Side of the images: a power of 2 from 8 to 1024.</param>
-    /// <param name="Small32">The narrow widths for images of up to 32 pixels: 512 channels up to 8 x 8, then half as many each time.</param>
+    /// <param name="Small32">Narrow widths for images of up to 32 pixels: 512 channels up to 8 x 8, then half as many each time.</param>
     /// <param name="ChannelMultiplier">Factor of the channels of maps above 32 pixels.</param>
     /// <param name="Group">Images whose deviation is taken together.</param>
     /// <param name="Projections">
@@ -24,11 +24,11 @@ public sealed partial class StyleGan2Discriminator : Discriminator
     public sealed record Config(
         int ImageSize,
         bool Small32 = false,
-        [property: Range(0.01, 100)] double ChannelMultiplier = 2,
-        [property: Range(1, 1024)] int Group = 4,
+        [Range(0.01, 100)] double ChannelMultiplier = 2,
+        [Range(1, 1024)] int Group = 4,
         bool Projections = true,
-        [property: Range(1, 1000)] int Channels = 3,
-        [property: Range(1, 100_000)] int Widest = 512
+        [Range(1, 1000)] int Channels = 3,
+        [Range(1, 100_000)] int Widest = 512
     );
 
     private const int HeadWidth = 512;
@@ -81,7 +81,7 @@ public sealed partial class StyleGan2Discriminator : Discriminator
         var (batch, channels, height, width) = map.Shape;
         var group = Math.Min(batch, config.Group);
         if (batch % group != 0)
-            throw new ShapeException($"a batch of {batch} images cannot be divided into groups of {group}: it must be a multiple of {group}");
+            throw new ShapeException($"a batch of {batch} images must be a multiple of {group}: their deviation is that of groups");
         var deviation = (map.Reshape(group, batch / group, channels, height, width).Var(0, unbiased: false) + 1e-8).Sqrt();
         return deviation.Mean([1, 2, 3]).Repeat(group).Reshape(batch, 1, 1, 1).Expand([batch, 1, height, width]);
     }

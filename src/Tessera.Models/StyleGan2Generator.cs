@@ -6,8 +6,8 @@ namespace Tessera.Models;
 
 /// <summary>
 /// StyleGAN2's generator: a learned map of 4 x 4 that modulated convolutions double until it is the image, to which maps of each resolution
-/// add their colours. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958. Names and order of the
-/// weights are those of mlpc-ucsd/ViTGAN.
+/// add their colours. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958. Names and order of
+/// the weights are those of mlpc-ucsd/ViTGAN.
 /// </summary>
 /// <remarks>Taps see <c>latent</c> [B, S], the style of the random vectors, and <c>raw</c>, the image in [-1, 1].</remarks>
 public sealed partial class StyleGan2Generator : ImageGenerator
@@ -16,20 +16,20 @@ public sealed partial class StyleGan2Generator : ImageGenerator
     /// <param name="ImageSize">Side of the images: a power of 2 from 8 to 1024.</param>
     /// <param name="StyleDim">Width S of random vectors and styles.</param>
     /// <param name="MappingLayers">Linear maps that make a style of a random vector.</param>
-    /// <param name="Small32">The narrow widths for images of up to 32 pixels: 512 channels up to 8 x 8, then half as many each time.</param>
+    /// <param name="Small32">Narrow widths for images of up to 32 pixels: 512 channels up to 8 x 8, then half as many each time.</param>
     /// <param name="ChannelMultiplier">Factor of the channels of maps above 32 pixels.</param>
     /// <param name="StyleMix">Share of training samples of which some of the last layers see another style.</param>
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="Widest">Most channels of a map.</param>
     public sealed record Config(
         int ImageSize,
-        [property: Range(1, 100_000)] int StyleDim = 512,
-        [property: Range(0, 100)] int MappingLayers = 8,
+        [Range(1, 100_000)] int StyleDim = 512,
+        [Range(0, 100)] int MappingLayers = 8,
         bool Small32 = false,
-        [property: Range(0.01, 100)] double ChannelMultiplier = 2,
-        [property: Range(0, 1)] double StyleMix = 0.9,
-        [property: Range(1, 1000)] int Channels = 3,
-        [property: Range(1, 100_000)] int Widest = 512
+        [Range(0.01, 100)] double ChannelMultiplier = 2,
+        [Range(0, 1)] double StyleMix = 0.9,
+        [Range(1, 1000)] int Channels = 3,
+        [Range(1, 100_000)] int Widest = 512
     );
 
     private readonly Sequential style;
@@ -74,11 +74,18 @@ public sealed partial class StyleGan2Generator : ImageGenerator
     public override int LatentWidth => config.StyleDim;
 
     /// <inheritdoc/>
-    protected override Tensor Images(Tensor latents) // [B, S] -> [B, C, H, W]
+    public override Tensor Styles(Tensor latents) => style.Call(latents);
+
+    /// <inheritdoc/>
+    public override Tensor ImagesOf(Tensor styles) => Torch.Scope(() => Pixels(styles));
+
+    /// <inheritdoc/>
+    protected override Tensor Images(Tensor latents) => Pixels(Record("latent", style.Call(latents)));
+
+    private Tensor Pixels(Tensor latent) // [B, S] -> [B, C, H, W]
     {
-        var latent = Record("latent", style.Call(latents));
-        var styles = Styles(latents, latent);
-        var map = conv1.Call((input.For(latents.Size(0)), styles[0]));
+        var styles = Mixed(latent);
+        var map = conv1.Call((input.For(latent.Size(0)), styles[0]));
         var image = toRgb1.Call((map, styles[1], null));
         for (var i = 0; i < toRgbs.Count; i++)
         {
@@ -91,15 +98,15 @@ public sealed partial class StyleGan2Generator : ImageGenerator
     }
 
     // A style [B, S] for each layer. In training, another one takes over from a random layer on (Karras et al., 2019, section 3.1).
-    private Tensor[] Styles(Tensor latents, Tensor latent)
+    private Tensor[] Mixed(Tensor latent)
     {
         var count = 2 * toRgbs.Count + 2;
         if (!Training || config.StyleMix == 0)
             return [.. Enumerable.Repeat(latent, count)];
-        var batch = latents.Size(0);
-        var other = style.Call(latents.RandnLike());
-        var mixed = Torch.Rand([batch, 1], DType.Float32, device: latents.Device) < config.StyleMix;
-        var from = Torch.Where(mixed, Torch.Randint(count, [batch, 1], device: latents.Device), Tensor.Of((long)count).To(latents.Device));
+        var (batch, device) = (latent.Size(0), latent.Device);
+        var other = style.Call(latent.RandnLike());
+        var mixes = Torch.Rand([batch, 1], DType.Float32, device: device) < config.StyleMix;
+        var from = Torch.Where(mixes, Torch.Randint(count, [batch, 1], device: device), Tensor.Of((long)count).To(device));
         return [.. Enumerable.Range(0, count).Select(layer => Torch.Where(from > layer, latent, other))];
     }
 

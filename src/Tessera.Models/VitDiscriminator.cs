@@ -24,16 +24,16 @@ public sealed partial class VitDiscriminator : Discriminator
     /// <param name="Activation">Of the MLPs.</param>
     /// <param name="Channels">Channels of the images.</param>
     public sealed record Config(
-        [property: Range(1, 4096)] int ImageSize,
-        [property: Range(1, 1024)] int Patch = 4,
-        [property: Range(0, 1024)] int? Overlap = null,
-        [property: Range(1, 100_000)] int Dim = 384,
-        [property: Range(1, 1000)] int Depth = 4,
-        [property: Range(1, 1000)] int Heads = 6,
-        [property: Range(0.01, 1000)] double MlpRatio = 4,
-        [property: Range(0, 1)] double Eps = 1e-6,
+        [Range(1, 4096)] int ImageSize,
+        [Range(1, 1024)] int Patch = 4,
+        [Range(0, 1024)] int? Overlap = null,
+        [Range(1, 100_000)] int Dim = 384,
+        [Range(1, 1000)] int Depth = 4,
+        [Range(1, 1000)] int Heads = 6,
+        [Range(0.01, 1000)] double MlpRatio = 4,
+        [Range(0, 1)] double Eps = 1e-6,
         VitDiscriminatorActivation Activation = VitDiscriminatorActivation.Silu,
-        [property: Range(1, 1000)] int Channels = 3
+        [Range(1, 1000)] int Channels = 3
     )
     {
         /// <summary>The paper's: 64 patches, and 4 blocks up to 32 pixels, 6 above.</summary>
@@ -124,8 +124,8 @@ public sealed partial class VitDiscriminator : Discriminator
     }
 
     /// <summary>
-    /// Attention by the squared distances of queries and keys, which are the same vectors: softmax(-|q_i - q_j|^2 / sqrt(d)) (equation 5; the
-    /// minus is that of Kim et al., "The Lipschitz Constant of Self-Attention", 2020, arXiv:2006.04710).
+    /// Attention by the squared distances of queries and keys, which are the same vectors: softmax(-|q_i - q_j|^2 / sqrt(d)) (section 3.1;
+    /// the minus is that of Kim et al., "The Lipschitz Constant of Self-Attention", 2020, arXiv:2006.04710).
     /// </summary>
     private sealed partial class DistanceAttention : Layer
     {
@@ -155,7 +155,7 @@ public sealed partial class VitDiscriminator : Discriminator
     }
 
     /// <summary>
-    /// An equalised linear map with improved spectral normalisation (section 3.1, equation 8): weights times their largest singular value in
+    /// An equalised linear map with improved spectral normalisation (section 3.1): weights times their largest singular value in
     /// the beginning over that of now.
     /// </summary>
     private sealed partial class NormalizedLinear : Layer

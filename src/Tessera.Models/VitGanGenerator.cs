@@ -33,24 +33,24 @@ public sealed partial class VitGanGenerator : ImageGenerator
     /// <param name="PixelDim">Channels of the network that makes pixels of a token (<see cref="VitGanPixelMapping.Implicit"/>).</param>
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="SigmaInit">
-    /// Largest singular values of initial weights by the path of their layer (<c>layers.0.attn.to_qkv</c>). The state dict has those that are
-    /// not named here, as <c>sigma_init</c>, and not the others: the published weights have none.
+    /// Largest singular values of initial weights by the path of their layer (<c>layers.0.attn.to_qkv</c>). The state dict has those that
+    /// are not named here, as <c>sigma_init</c>, and not the others: the published weights have none.
     /// </param>
     public sealed record Config(
-        [property: Range(1, 4096)] int ImageSize,
-        [property: Range(1, 1024)] int TokenWidth = 8,
-        [property: Range(1, 1000)] int Depth = 4,
-        [property: Range(1, 100_000)] int StyleDim = 384,
-        [property: Range(0, 100)] int MappingLayers = 8,
+        [Range(1, 4096)] int ImageSize,
+        [Range(1, 1024)] int TokenWidth = 8,
+        [Range(1, 1000)] int Depth = 4,
+        [Range(1, 100_000)] int StyleDim = 384,
+        [Range(0, 100)] int MappingLayers = 8,
         VitGanPixelMapping PixelMapping = VitGanPixelMapping.Implicit,
         VitGanAttention Attention = VitGanAttention.ReferenceL2,
         bool SpectralNorm = true,
         VitGanResidual Residual = VitGanResidual.AfterNorm,
-        [property: Range(1, 100_000)] int Dim = 384,
-        [property: Range(1, 1000)] int Heads = 6,
-        [property: Range(1, 1_000_000)] int MlpDim = 1536,
-        [property: Range(1, 100_000)] int PixelDim = 512,
-        [property: Range(1, 1000)] int Channels = 3,
+        [Range(1, 100_000)] int Dim = 384,
+        [Range(1, 1000)] int Heads = 6,
+        [Range(1, 1_000_000)] int MlpDim = 1536,
+        [Range(1, 100_000)] int PixelDim = 512,
+        [Range(1, 1000)] int Channels = 3,
         IReadOnlyDictionary<string, double>? SigmaInit = null
     )
     {
@@ -148,10 +148,17 @@ public sealed partial class VitGanGenerator : ImageGenerator
     public override int LatentWidth => config.StyleDim;
 
     /// <inheritdoc/>
-    protected override Tensor Images(Tensor latents) // [B, S] -> [B, C, H, W]
+    public override Tensor Styles(Tensor latents) => style.Call(latents);
+
+    /// <inheritdoc/>
+    public override Tensor ImagesOf(Tensor styles) => Torch.Scope(() => Pixels(styles));
+
+    /// <inheritdoc/>
+    protected override Tensor Images(Tensor latents) => Pixels(Record("latent", style.Call(latents)));
+
+    private Tensor Pixels(Tensor latent) // [B, S] -> [B, C, H, W]
     {
-        var latent = Record("latent", style.Call(latents));
-        var (batch, side) = (latents.Size(0), config.TokenWidth);
+        var (batch, side) = (latent.Size(0), config.TokenWidth);
         var start = Fourier(lff, side); // [1, D, side, side]
         var x = start.Flatten(2).Transpose(1, 2).Expand([batch, -1, -1]); // [B, N, D]
         foreach (var layer in layers)
@@ -166,7 +173,7 @@ public sealed partial class VitGanGenerator : ImageGenerator
     }
 
     /// <summary>
-    /// Weights of the authors' code lack the singular values of the initial weights, which it draws anew whenever it loads them. They become
+    /// Weights of the authors' code lack the singular values of the initial weights: it has those of weights that it draws anew. They become
     /// what is expected of normal weights: sqrt(rows) + sqrt(columns).
     /// </summary>
     /// <param name="state">The tensors by name; changed in place.</param>
@@ -208,7 +215,7 @@ public sealed partial class VitGanGenerator : ImageGenerator
         return features.Call(grid.T().Reshape(1, 2, side, side)).Sin();
     }
 
-    /// <summary>A layer norm whose factors and offsets come out of the style (section 3.2, equation 15).</summary>
+    /// <summary>A layer norm whose factors and offsets come out of the style (section 3.2).</summary>
     private sealed partial class ModulatedNorm(Config config) : Module<(Tensor X, Tensor Latent), Tensor>
     {
         private readonly EqualLinear mlpGamma = new(config.StyleDim, config.Dim);
@@ -272,7 +279,8 @@ public sealed partial class VitGanGenerator : ImageGenerator
         protected override Tensor Forward(Tensor input) // [B, N, D]
         {
             var (batch, tokens, dim) = input.Shape;
-            var packed = toQkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
+            // 3 of [B, h, N, d]
+            var packed = toQkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             var scores = query.Matmul(key.MT);
             if (compareLengths)
@@ -348,8 +356,8 @@ public sealed partial class VitGanGenerator : ImageGenerator
     }
 
     /// <summary>
-    /// A patch of pixels out of each token: Fourier features of the coordinates in the patch, in a style that the token makes (section 3.2,
-    /// equation 17; Anokhin et al., 2020, arXiv:2011.13775).
+    /// A patch of pixels out of each token: Fourier features of the coordinates in the patch, in a style that the token makes (section 3.2;
+    /// Anokhin et al., 2020, arXiv:2011.13775).
     /// </summary>
     private sealed partial class PatchPixels : Layer // [B, N, D] -> [B, C, H, W]
     {

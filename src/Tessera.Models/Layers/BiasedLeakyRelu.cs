@@ -7,7 +7,7 @@ namespace Tessera.Models.Layers;
 /// sqrt 2 (Karras et al., 2020, arXiv:1912.04958, appendix B).
 /// </summary>
 /// <param name="channels">C.</param>
-public sealed partial class BiasedLeakyRelu(int channels) : Layer
+internal sealed partial class BiasedLeakyRelu(int channels) : Layer
 {
     private readonly Parameter bias = Init.Zeros(new Parameter(channels));
 
@@ -16,5 +16,5 @@ public sealed partial class BiasedLeakyRelu(int channels) : Layer
 
     /// <summary>The rectifier alone.</summary>
     /// <param name="input">Of any shape.</param>
-    public static Tensor Activate(Tensor input) => Torch.Scope(() => input.LeakyRelu(0.2) * Math.Sqrt(2));
+    internal static Tensor Activate(Tensor input) => Torch.Scope(() => input.LeakyRelu(0.2) * Math.Sqrt(2));
 }

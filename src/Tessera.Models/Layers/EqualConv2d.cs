@@ -5,7 +5,7 @@ namespace Tessera.Models.Layers;
 /// <summary>
 /// A convolution without bias of [B, C, H, W] with an equalised learning rate (Karras et al., 2018, arXiv:1710.10196, section 4.1).
 /// </summary>
-public sealed partial class EqualConv2d : Layer
+internal sealed partial class EqualConv2d : Layer
 {
     private readonly Parameter weight; // [out, in, k, k]
     private readonly int stride;
@@ -17,7 +17,7 @@ public sealed partial class EqualConv2d : Layer
     /// <param name="kernel">Side of the kernel.</param>
     /// <param name="stride">Stride along both sides.</param>
     /// <param name="padding">Zeros added on each side.</param>
-    public EqualConv2d(int inputs, int outputs, int kernel, int stride = 1, int padding = 0)
+    internal EqualConv2d(int inputs, int outputs, int kernel, int stride = 1, int padding = 0)
     {
         (this.stride, this.padding) = (stride, padding);
         weight = Init.Normal(new Parameter([outputs, inputs, kernel, kernel]), 1);

@@ -6,7 +6,7 @@ namespace Tessera.Models.Layers;
 /// x W^T + b with an equalised learning rate: weights begin with deviation 1 and are scaled by 1 / sqrt(inputs) whenever they are used, so
 /// that Adam changes all layers at the same relative speed (Karras et al., 2018, arXiv:1710.10196, section 4.1).
 /// </summary>
-public sealed partial class EqualLinear : Layer
+internal sealed partial class EqualLinear : Layer
 {
     private readonly Parameter weight; // [out, in]
     private readonly Parameter bias; // [out]
@@ -22,7 +22,7 @@ public sealed partial class EqualLinear : Layer
     /// <param name="offset">Added to the bias.</param>
     /// <param name="activated">Whether <see cref="BiasedLeakyRelu.Activate"/> follows.</param>
     /// <param name="learnsBias">Without it the bias is there and added, but stays as it is.</param>
-    public EqualLinear(long inputs, long outputs, double rate = 1, double offset = 0, bool activated = false, bool learnsBias = true)
+    internal EqualLinear(long inputs, long outputs, double rate = 1, double offset = 0, bool activated = false, bool learnsBias = true)
     {
         (this.rate, this.offset, this.activated, this.learnsBias) = (rate, offset, activated, learnsBias);
         weight = Init.Normal(new Parameter([outputs, inputs]), 1 / rate);

@@ -4,7 +4,7 @@ namespace Tessera.Models.Layers;
 /// The filter [1, 3, 3, 1] along both sides of a map [B, C, H, W], which keeps changes of resolution free of aliases (Karras et al., 2020,
 /// arXiv:1912.04958, appendix B; Zhang, 2019, arXiv:1904.11486).
 /// </summary>
-public sealed partial class LowPass : Layer
+internal sealed partial class LowPass : Layer
 {
     private readonly ModuleBuffer kernel; // [4, 4]
     private readonly int padding;
@@ -26,10 +26,10 @@ public sealed partial class LowPass : Layer
     /// <summary>A filter at the map's resolution.</summary>
     /// <param name="padding">Zeros on each side: the map grows by twice as many and shrinks by 3.</param>
     /// <param name="gain">Factor: 4 behind a change of resolution that put zeros between the points of a map.</param>
-    public static LowPass At(int padding, double gain = 1) => new(gain, padding, doubles: false);
+    internal static LowPass At(int padding, double gain = 1) => new(gain, padding, doubles: false);
 
     /// <summary>Doubles the resolution: zeros between the points, then the filter.</summary>
-    public static LowPass Doubling() => new(gain: 4, padding: 1, doubles: true);
+    internal static LowPass Doubling() => new(gain: 4, padding: 1, doubles: true);
 
     /// <summary>[B, C, H, W] to [B, C, H', W'].</summary>
     protected override Tensor Forward(Tensor input)

@@ -10,17 +10,11 @@ internal sealed partial class NoiseInjection : Layer
 {
     private readonly Parameter weight = Init.Zeros(new Parameter(1));
 
-    /// <summary>A number that the noise is drawn from, the same for every sample and call; null draws it anew from the engine's generator.</summary>
-    internal ulong? Fixed { get; set; }
-
+    // Drawn outside of training too, as the published models do.
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => input + weight * Noise(input).To(input.DType);
-
-    private Tensor Noise(Tensor map)
+    protected override Tensor Forward(Tensor input)
     {
-        if (Fixed is not { } seed)
-            return Torch.Randn([map.Size(0), 1, map.Size(2), map.Size(3)], DType.Float32, device: map.Device);
-        using var generator = new Generator(seed);
-        return Torch.Randn([1, 1, map.Size(2), map.Size(3)], generator, DType.Float32).To(map.Device);
+        var noise = Torch.Randn([input.Size(0), 1, input.Size(2), input.Size(3)], DType.Float32, device: input.Device);
+        return input + weight * noise.To(input.DType);
     }
 }

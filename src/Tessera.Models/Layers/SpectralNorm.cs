@@ -3,7 +3,7 @@ namespace Tessera.Models.Layers;
 /// <summary>
 /// The largest singular value of a matrix by one step of power iteration (Miyato et al., 2018, arXiv:1802.05957, section 2.1). ViTGAN's
 /// improved form multiplies what is divided by it with the largest singular value of the initial weights (Lee et al., 2021,
-/// arXiv:2107.04589, equation 8).
+/// arXiv:2107.04589, section 3.1).
 /// </summary>
 internal static class SpectralNorm
 {

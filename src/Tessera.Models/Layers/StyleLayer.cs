@@ -1,7 +1,7 @@
 namespace Tessera.Models.Layers;
 
 /// <summary>
-/// A modulated convolution, noise, bias and rectifier (Karras et al., 2020, arXiv:1912.04958, figure 2c). It takes maps [B, C, H, W] and
+/// A modulated convolution, noise, bias and rectifier (Karras et al., 2020, arXiv:1912.04958, figure 2). It takes maps [B, C, H, W] and
 /// styles [B, S].
 /// </summary>
 /// <param name="inputs">Channels in.</param>

@@ -88,6 +88,12 @@ internal sealed class BundleFolder(string folder)
         );
     }
 
+    /// <summary>
+    /// The share of samples that the newest weights of a classifier had right; null where that was not measured, or is not known.
+    /// </summary>
+    internal double? Accuracy =>
+        Read().Weights.FirstOrDefault(one => one is { Role: Last, Average: false })?.Score is { Name: "top1" } score ? score.Value : null;
+
     /// <summary>Writes the bundle of a run: the newest weights and the best. Files of earlier ones are deleted last.</summary>
     /// <param name="content">What is said of the model.</param>
     /// <param name="checkpoints">Where the weights come from.</param>

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Tessera.Data;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
@@ -153,17 +151,7 @@ public sealed record FeatureProbe(ModelBundle Bundle, LoadableDataset Training, 
         Task.EvaluationPipeline(Bundle.Model, Facts, Bundle.Content.Preprocessing, Task.FactsOf(data));
 
     /// <summary>SHA-256 of all weights and buffers of the model by their names, in lower-case hexadecimal.</summary>
-    public string Hash()
-    {
-        using var scope = new Scope();
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (name, tensor) in Bundle.Model.StateDict().OrderBy(entry => entry.Key, StringComparer.Ordinal))
-        {
-            hash.AppendData(Encoding.UTF8.GetBytes($"{name} {tensor.DType} {tensor.Shape}\n"));
-            hash.AppendData(tensor.To(Device.Cpu).ToBytes());
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
+    public string Hash() => WeightsHash.Of(Bundle.Model);
 
     /// <summary>Measures; the same for the same seed, bit for bit on one machine.</summary>
     /// <param name="options">What and how.</param>
