@@ -16,7 +16,7 @@ public sealed class EmbeddingTests : IDisposable
     {
         Torch.Seed(5);
         var model = Registry.Create("cct_2_3x2_32", new() { Classes = 4, Channels = channels });
-        var preprocessing = new Preprocessing { Mean = [.. Enumerable.Repeat(0.4, channels)], Std = [.. Enumerable.Repeat(0.2, channels)] };
+        var preprocessing = new Preprocessing([.. Enumerable.Repeat(0.4, channels)], [.. Enumerable.Repeat(0.2, channels)], CropRatio: 1);
         var bundle = ModelBundle.FromModel(model, "cct_2_3x2_32", ["a", "b", "c", "d"], preprocessing);
         bundle.Save(folder["small"]);
         return bundle;

@@ -36,7 +36,7 @@ public sealed class GenerationEvaluatorTests
         Assert.True(near.Distance < far.Distance / 20, $"{near.Distance} and {far.Distance}");
         Assert.True(near.Kernel.Mean < far.Kernel.Mean / 20);
         Assert.True(near.Overlap.Precision > 0.5 && near.Overlap.Recall > 0.5);
-        Assert.Equal((0, 0), (far.Overlap.Precision, far.Overlap.Recall));
+        Assert.Equal((0.0, 0.0), (far.Overlap.Precision, far.Overlap.Recall));
         var same = Measure(half, half, 16);
         Assert.Equal(0, same.Distance, 1e-6);
     }
