@@ -38,11 +38,7 @@ public sealed class EmbeddingTests : IDisposable
         Assert.Equal(embedding.Facts.Dimension, found.Features.Size(1));
         // Other sizes are brought to the model's, and grey images have three channels.
         Assert.Equal(3, embedding.Of(Drawn.Images(1, 3, side: 20)).Features.Size(0));
-        Near.Equal(
-            embedding.Of(images.Slice(1, 0, 1).Expand([3, 3, 32, 32])).Features,
-            embedding.Of(images.Slice(1, 0, 1)).Features,
-            1e-6
-        );
+        Near.Equal(embedding.Of(images.Slice(1, 0, 1).Expand([3, 3, 32, 32])).Features, embedding.Of(images.Slice(1, 0, 1)).Features, 1e-6);
     }
 
     [Fact]
