@@ -88,7 +88,7 @@ internal sealed partial class CommandLineTool : IDisposable
 
     internal static Ended Run(string folder, string[] arguments) =>
         // The processes that it starts print beside it.
-        arguments is ["launch", ..]
+        arguments is ["launch" or "bench", ..]
             ? Alone(folder, arguments)
             : CommandHost.Run(folder, arguments, Patience);
 
