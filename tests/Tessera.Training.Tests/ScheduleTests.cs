@@ -180,4 +180,15 @@ public sealed class ScheduleTests
         Assert.Equal(0.075 * 64, root.TopLearningRate(4096), 1e-12);
         Assert.Equal(0.075, (root with { LearningRateBatch = null }).TopLearningRate(4096), 1e-12);
     }
+
+    [Fact]
+    public void A_constant_rate_may_count_in_steps_and_ends_within_an_epoch()
+    {
+        var schedule = new StepConstantOptions(10, 4);
+        Assert.Equal((10, 3), (schedule.TotalSteps(4), schedule.TotalEpochs(4)));
+        double[] shares = [0.25, 0.5, 0.75, 1, 1, 1];
+        Assert.Equal(shares, Enumerable.Range(0, 6).Select(step => schedule.LearningRate(2, step, 4) / 2));
+        Assert.Equal(1, new StepConstantOptions(10).LearningRate(1, 0, 4));
+        Assert.Throws<ArgumentException>(() => new StepConstantOptions(10, 10));
+    }
 }

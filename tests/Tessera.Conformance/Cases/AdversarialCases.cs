@@ -1,3 +1,5 @@
+using Tessera.Models;
+using Tessera.Training.Losses;
 using Tessera.Training.Objectives.Adversarial;
 
 namespace Tessera.Conformance.Cases;
@@ -49,4 +51,40 @@ internal sealed class VitGanDiffAugment : GoldenCase
         ("translation", ["t_rows", "t_columns", "apply_translation", "apply_flip"]),
         ("cutout", ["o_rows", "o_columns", "apply_cutout"]),
     ];
+}
+
+[Case("vitgan.discriminator-step")]
+internal sealed class VitGanDiscriminatorStep : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("part", "discriminator_step");
+        foreach (var name in (string[])["real", "fake"])
+            run.ExpectBatch(name);
+        var side = c.Int("image_size");
+        // The file has no flag for narrow maps: the first one tells.
+        var wide = new StyleGan2DiscriminatorOptions(Small32: false);
+        var first = run.File.Parameters.Single(p => p.Name == "layers.0.0.weight").Shape[0];
+        var discriminator = run.Load(
+            new StyleGan2Discriminator(
+                new(side, Small32: side <= 32 && first < wide.Widest, Channels: (int)run.Input("real").Size(1))
+            )
+        );
+        var options = new VitGanOptions(wide, R1: c.Double("r1_weight"), BcrReal: c.Double("bcr_real"), BcrFake: c.Double("bcr_fake"));
+        var calls = 0;
+        var terms = DiscriminatorTerms.Of(
+            discriminator,
+            options,
+            run.Input("real"),
+            run.Input("fake"),
+            images => calls++ == 0 ? images : images.Flip(3),
+            penalized: true
+        );
+        run.Output("d_loss", terms.Adversarial);
+        run.Output("bcr", terms.Consistency ?? terms.Total.ZerosLike());
+        run.Output("r1", terms.R1!);
+        run.Differentiate(run.Output("total", terms.Total));
+        run.Output("g_loss", AdversarialLosses.Generator(discriminator.Call(run.Input("fake"))));
+    }
 }

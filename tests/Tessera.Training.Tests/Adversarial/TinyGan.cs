@@ -117,7 +117,9 @@ internal static class TinyGan
         DType type = DType.Float32,
         double spread = 1,
         ProcessGroup? group = null,
-        OptimizerOptions? how = null
+        OptimizerOptions? how = null,
+        Func<ImageGenerator>? generator = null,
+        Func<Discriminator>? discriminator = null
     )
     {
         VitGan method;
@@ -125,7 +127,12 @@ internal static class TinyGan
         lock (Halves)
         {
             Torch.Seed(5);
-            method = new VitGan(options ?? Options, new TinyGenerator(spread), new TinyDiscriminator(follows: spread != 0), Halves);
+            method = new VitGan(
+                options ?? Options,
+                generator?.Invoke() ?? new TinyGenerator(spread),
+                discriminator?.Invoke() ?? new TinyDiscriminator(follows: spread != 0),
+                Halves
+            );
         }
         method.To(dtype: type);
         train ??= new(Seed: 5, EmaHalfLife: 30, EmaStart: 2 * BatchSize, LogEvery: 1);

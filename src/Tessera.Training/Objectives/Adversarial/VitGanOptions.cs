@@ -7,7 +7,7 @@ namespace Tessera.Training.Objectives.Adversarial;
 /// ViTGAN: a generator against a discriminator. The defaults are those of the authors' reproduction. The recipe's <c>phases</c> can give
 /// <c>discriminator</c> and <c>generator</c> optimisers of their own.
 /// </summary>
-/// <param name="Discriminator">The opponent.</param>
+/// <param name="Discriminator">The opponent: stylegan2 (the default) or vit.</param>
 /// <param name="R1">Gamma of the penalty R1, which counts by gamma / 2, from 0 (none) to 1000; 0.1 by default.</param>
 /// <param name="R1Every">
 /// Steps from one R1 to the next, from 1 (the default) to 1024; it counts so many times then, so that its mean over steps stays the same.
@@ -21,7 +21,7 @@ namespace Tessera.Training.Objectives.Adversarial;
 /// <param name="GeneratorEvery">Steps of the discriminator for each of the generator, from 1 (the default) to 100.</param>
 [RecipeName("vitgan")]
 public sealed record VitGanOptions(
-    DiscriminatorOptions Discriminator,
+    DiscriminatorOptions? Discriminator = null,
     [Range(0, 1000)] double R1 = 0.1,
     [Range(1, 1024)] int R1Every = 1,
     [Range(0, 1000)] double BcrReal = 1,
@@ -30,6 +30,9 @@ public sealed record VitGanOptions(
     [Range(1, 100)] int GeneratorEvery = 1
 ) : ObjectiveOptions
 {
+    /// <summary>The opponent.</summary>
+    public DiscriminatorOptions Discriminator { get; init; } = Discriminator ?? new StyleGan2DiscriminatorOptions();
+
     /// <summary>Augmentation of all images before the discriminator.</summary>
     public DiffAugmentOptions DiffAugment { get; init; } = DiffAugment ?? new();
 
