@@ -14,4 +14,18 @@ public sealed record ApproximateOptions
 
     /// <summary>Threads that build; 0 for <see cref="Torch.Threads"/>.</summary>
     public int Threads { get; init; }
+
+    internal void Check()
+    {
+        Check("connectivity", Connectivity, 2, 256);
+        Check("build effort", BuildEffort, 1, 10_000);
+        Check("effort", Effort, 1, 10_000);
+        Check("threads", Threads, 0, 1024);
+    }
+
+    private static void Check(string what, int value, int least, int most)
+    {
+        if (value < least || value > most)
+            throw new IndexException($"{what} must be from {least} to {most}, it is {value}");
+    }
 }
