@@ -65,7 +65,12 @@ internal sealed class LoadedModel : IDisposable
             Log.Note(logger, name, bundle.Source, note);
         CompiledModel? Compiled(bool embedding) => Compile(options, model, embedding, logger, name);
         var compiled = Compiled(embedding: false);
-        var loaded = new LoadedModel(bundle, compiled, () => compiled is null || bundle.Task.Descriptor is not null ? null : Compiled(embedding: true), options);
+        var loaded = new LoadedModel(
+            bundle,
+            compiled,
+            () => compiled is null || bundle.Task.Descriptor is not null ? null : Compiled(embedding: true),
+            options
+        );
         Log.Ready(logger, name, loaded.Concurrency);
         return loaded;
     }

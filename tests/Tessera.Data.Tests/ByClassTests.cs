@@ -51,7 +51,8 @@ public sealed class ByClassTests
         // Half of all samples are of one class.
         int[] labels = [.. Enumerable.Range(0, 400).Select(i => i < 200 ? 0 : 1 + i % 10)];
         var batches = Of(labels, 4, 40).Order(400, 1, 0, Replica.Single).Chunk(40).ToArray();
-        Assert.All(batches, batch => Assert.InRange(batch.Count(draw => labels[draw.Index] == 0), 4, 32));
+        // What is left at the end is mostly of the large class.
+        Assert.All(batches.SkipLast(2), batch => Assert.InRange(batch.Count(draw => labels[draw.Index] == 0), 4, 32));
     }
 
     [Fact]

@@ -241,7 +241,13 @@ public sealed class MutationTests : IDisposable
 
     [Fact]
     public void Damaged_lists_of_products() =>
-        CheckSet("sop", "sop", "train", "Ebay_train.txt", "image_id class_id super_class_id path\n1 1 1 a_final/b.JPG\n2 2 1 a_final/c.JPG\n");
+        CheckSet(
+            "sop",
+            "sop",
+            "train",
+            "Ebay_train.txt",
+            "image_id class_id super_class_id path\n1 1 1 a_final/b.JPG\n2 2 1 a_final/c.JPG\n"
+        );
 
     [Fact]
     public void Damaged_lists_of_clothes() =>

@@ -60,7 +60,11 @@ internal sealed record RevisitedTruth(IReadOnlyList<string> Images, IReadOnlyLis
             foreach (var (i, number) in numbers.Index())
             {
                 if (!(number >= 0 && number < images && double.IsInteger(number)))
-                    throw new DataFormatException(path, null, $"{field}[{i}] is {number}, and must be a place in imlist, from 0 to {images - 1}");
+                    throw new DataFormatException(
+                        path,
+                        null,
+                        $"{field}[{i}] is {number}, and must be a place in imlist, from 0 to {images - 1}"
+                    );
                 result[i] = (int)number;
                 if (!seen.TryAdd(result[i], field))
                     throw new DataFormatException(path, null, $"{field}[{i}]: image {number} is in {seen[result[i]]} already");
@@ -121,7 +125,8 @@ internal sealed record RevisitedTruth(IReadOnlyList<string> Images, IReadOnlyLis
         private object? Value(CheckpointDictionary fields, string field, string key) =>
             fields.TryGetValue(key, out var value) ? value : throw new DataFormatException(path, null, $"{field} is missing");
 
-        private DataFormatException Wrong(string field, object? value, string right) => new(path, null, $"{field} {right}, not {Kind(value)}");
+        private DataFormatException Wrong(string field, object? value, string right) =>
+            new(path, null, $"{field} {right}, not {Kind(value)}");
 
         private static string Kind(object? value) =>
             value switch

@@ -26,8 +26,7 @@ internal sealed class CroppedImages : ImageDataset
 
     public override string SampleName(int index) => whole.SampleName(index);
 
-    public override CroppedImages WithMaxPixels(long most) =>
-        new((ImageDataset)whole.WithMaxPixels(most), boxes) { Remarks = Remarks };
+    public override CroppedImages WithMaxPixels(long most) => new((ImageDataset)whole.WithMaxPixels(most), boxes) { Remarks = Remarks };
 
     // A part of a file is decoded by Read alone.
     public override ImageFile? Open(int index) => boxes[index] is null ? whole.Open(index) : null;

@@ -10,17 +10,13 @@ namespace Tessera.Data.Sets;
 internal static partial class ImageTrees
 {
     internal static DatasetKind Folders { get; } =
-        Kind(
-            "image_tree",
-            "a folder of your own where every folder that holds images is a class: SPLIT/KIND/CLASS/FILE",
-            (file, top) => Path.GetRelativePath(top, Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '/')
+        Kind("image_tree", "a folder of your own where every folder that holds images is a class: SPLIT/KIND/CLASS/FILE", (file, top) =>
+            Path.GetRelativePath(top, Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '/')
         );
 
     internal static DatasetKind Names { get; } =
-        Kind(
-            "image_names",
-            "files of your own whose names begin with their class: SPLIT/CLASS_NUMBER.png",
-            (file, _) => Number.Replace(Path.GetFileNameWithoutExtension(file), "")
+        Kind("image_names", "files of your own whose names begin with their class: SPLIT/CLASS_NUMBER.png", (file, _) =>
+            Number.Replace(Path.GetFileNameWithoutExtension(file), "")
         );
 
     /// <summary>A number at the end of a name, with what separates it from the rest.</summary>

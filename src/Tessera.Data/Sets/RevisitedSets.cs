@@ -15,8 +15,7 @@ internal static class RevisitedSets
 
     internal static DatasetKind Paris { get; } = Kind("rparis6k", "revisited Paris: 70 queries, 6,322 photographs");
 
-    private static DatasetKind Kind(string name, string summary) =>
-        new(name, summary, [Test], name, (_, root) => Open(name, root));
+    private static DatasetKind Kind(string name, string summary) => new(name, summary, [Test], name, (_, root) => Open(name, root));
 
     private static CroppedImages Open(string name, string? root)
     {

@@ -79,8 +79,8 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var seen = task.FactsOf(task.Prepare(opened));
         var published = PublishedClasses.Of(variant.Dataset);
         // Without classes, the classifier of the weights is left out.
-        var known =
-            task.Descriptor is not null ? []
+        var known = task.Descriptor is not null
+            ? []
             : classes ?? (published is not null && !new ClassMapping(opened.ClassNames, published).Unknown.Any() ? published : null);
         var bundle = ModelBundle.FromWeights(variant, weights, known ?? opened.ClassNames, seen, task, device);
         var data = task.Prepare(opened, bundle.Facts);

@@ -267,17 +267,18 @@ public sealed record DataRecipe(
     /// </summary>
     /// <exception cref="DataException">The data has no such split; the message says what can be done.</exception>
     internal string MeasuredSplit() =>
-        TrainClasses is not null ? UnseenClasses
-        : Datasets.MeasuredSplit(Name, Root)
-        ?? (
-            Split == RestOfTraining || HoldsOut
-                ? HeldOut
-                : throw new DataException(
-                    $"{Name}: {Root ?? "the data"} has no test or validation split to measure on: hold out a part of the training samples "
-                        + $"with data.split={RestOfTraining} (and evaluation.split={HeldOut}), or measure on them again with "
-                        + $"evaluation.split={Split}"
-                )
-        );
+        TrainClasses is not null
+            ? UnseenClasses
+            : Datasets.MeasuredSplit(Name, Root)
+                ?? (
+                    Split == RestOfTraining || HoldsOut
+                        ? HeldOut
+                        : throw new DataException(
+                            $"{Name}: {Root ?? "the data"} has no test or validation split to measure on: hold out a part of the training samples "
+                                + $"with data.split={RestOfTraining} (and evaluation.split={HeldOut}), or measure on them again with "
+                                + $"evaluation.split={Split}"
+                        )
+                );
 
     /// <summary>No more than a number of samples, of all classes in proportion to their size.</summary>
     internal Dataset Limited(Dataset data, int? limit) =>

@@ -128,9 +128,10 @@ internal sealed class ExperimentParts
             BankSize = recipe.Evaluation.Bank,
             Neighbors = recipe.Evaluation.Neighbors,
             Temperature = recipe.Evaluation.Temperature,
-            Bank = Task.MapsClasses && (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
-                ? most => EvaluationLoader(TrainData, new EvenlySpaced(most))
-                : null,
+            Bank =
+                Task.MapsClasses && (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
+                    ? most => EvaluationLoader(TrainData, new EvenlySpaced(most))
+                    : null,
         };
 
     private ObjectiveContext Context(CancellationToken stop) =>

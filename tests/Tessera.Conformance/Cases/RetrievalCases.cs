@@ -111,8 +111,6 @@ internal sealed partial class MetricsRetrieval : GoldenCase
         }
 
         int[] Places(int query, long role, string name) =>
-            emptied.Contains((query, name))
-                ? []
-                : [.. Enumerable.Range(0, searched).Where(place => all[query * searched + place] == role)];
+            emptied.Contains((query, name)) ? [] : [.. Enumerable.Range(0, searched).Where(place => all[query * searched + place] == role)];
     }
 }

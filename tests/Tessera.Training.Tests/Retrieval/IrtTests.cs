@@ -93,7 +93,7 @@ public sealed class IrtTests
         // The model moves away from its copy.
         using (Torch.NoGrad())
             foreach (var parameter in method.Student.Parameters())
-                parameter.Add_(Torch.Randn(parameter.Shape.AsSpan().ToArray()) * 0.3);
+                parameter.Add_(parameter.RandnLike() * 0.3);
         method.BeforeGradients();
         method.Compute(batch, start).Total.Backward();
         method.AfterStep(start);

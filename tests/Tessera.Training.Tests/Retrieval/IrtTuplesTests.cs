@@ -20,7 +20,7 @@ public sealed class IrtTuplesTests : IDisposable
     public void Dispose() => scope.Dispose();
 
     // Light grows with the index, so that images next to each other look alike.
-    private static ImageDataset Data => Small.Images(Count, (index, target) => target.Values.AsSpan().Fill((byte)(index * 8)));
+    private static ImageDataset Data => Small.Images(Count, (index, target) => target.Values.Fill((byte)(index * 8)));
 
     private static ObjectiveContext Context(ImageDataset? data = null)
     {
@@ -39,12 +39,14 @@ public sealed class IrtTuplesTests : IDisposable
     {
         Torch.Seed(1);
         var context = Context();
+        context.Student.To(dtype: DType.Float64);
         var pool = new NegativePool(context, 100, 24);
+        pool.To(dtype: DType.Float64);
         Assert.Equal(Count, pool.Size);
-        Assert.All(pool.Hardest(Torch.Ones([1, 24]), [0], 5), Assert.Empty);
+        Assert.All(pool.Hardest(Torch.Ones([1, 24]), [0], 5), found => Assert.Empty(found));
         pool.Draw(context.Student, descriptor);
         context.Student.Eval();
-        var all = descriptor(context.Student, Batch([.. Enumerable.Range(0, Count)]).Inputs);
+        var all = descriptor(context.Student, Batch([.. Enumerable.Range(0, Count)]).Inputs.To(DType.Float64));
         var labels = context.Labels!.Labels;
         var anchors = (int[])[4, 17];
         var found = pool.Hardest(all.IndexSelect(0, Tensor.From<long>([4, 17])), [.. anchors.Select(anchor => labels[anchor])], 5);

@@ -21,7 +21,10 @@ public sealed class RankingTests
         ];
 
     // Few values, so that many are equal.
-    private static readonly Arbitrary<IList<(int Similarity, int Role)>> items = Gen.Choose(-2, 2).Zip(Gen.Choose(0, 2)).ListOf(12).ToArbitrary();
+    private static readonly Arbitrary<List<(int Similarity, int Role)>> items = Gen.Choose(-2, 2)
+        .Zip(Gen.Choose(0, 2))
+        .ListOf(12)
+        .ToArbitrary();
 
     private static ItemRole[] Roles(IEnumerable<(int Similarity, int Role)> of) => [.. of.Select(item => (ItemRole)item.Role)];
 
@@ -29,38 +32,31 @@ public sealed class RankingTests
 
     [Fact]
     public void Ranks_are_those_of_a_stable_sort_also_among_equal_similarities() =>
-        Prop.ForAll(
-                items,
-                drawn =>
-                {
-                    var (similarities, roles) = (Similarities(drawn), Roles(drawn));
-                    Assert.Equal(Sorted(similarities, roles), Ranking.Relevant<double>(similarities, roles));
-                    int[] nearest =
-                    [
-                        .. Enumerable
-                            .Range(0, roles.Length)
-                            .Where(item => roles[item] != ItemRole.Ignored)
-                            .OrderByDescending(item => similarities[item])
-                            .ThenBy(item => item)
-                            .Take(3),
-                    ];
-                    Assert.Equal(nearest, Ranking.Nearest<double>(similarities, roles, 3));
-                }
-            )
+        Prop.ForAll(items, drawn =>
+            {
+                var (similarities, roles) = (Similarities(drawn), Roles(drawn));
+                Assert.Equal(Sorted(similarities, roles), Ranking.Relevant<double>(similarities, roles));
+                int[] nearest =
+                [
+                    .. Enumerable
+                        .Range(0, roles.Length)
+                        .Where(item => roles[item] != ItemRole.Ignored)
+                        .OrderByDescending(item => similarities[item])
+                        .ThenBy(item => item)
+                        .Take(3),
+                ];
+                Assert.Equal(nearest, Ranking.Nearest<double>(similarities, roles, 3));
+            })
             .QuickCheckThrowOnFailure();
 
     [Fact]
     public void Ignored_items_change_nothing_wherever_they_come() =>
-        Prop.ForAll(
-                items,
-                Gen.Choose(-2, 2).ToArbitrary(),
-                (drawn, moved) =>
-                {
-                    var (before, roles) = (Similarities(drawn), Roles(drawn));
-                    double[] after = [.. before.Select((similarity, item) => roles[item] == ItemRole.Ignored ? moved / 2.0 : similarity)];
-                    Assert.Equal(Ranking.Relevant<double>(before, roles), Ranking.Relevant<double>(after, roles));
-                }
-            )
+        Prop.ForAll(items, Gen.Choose(-2, 2).ToArbitrary(), (drawn, moved) =>
+            {
+                var (before, roles) = (Similarities(drawn), Roles(drawn));
+                double[] after = [.. before.Select((similarity, item) => roles[item] == ItemRole.Ignored ? moved / 2.0 : similarity)];
+                Assert.Equal(Ranking.Relevant<double>(before, roles), Ranking.Relevant<double>(after, roles));
+            })
             .QuickCheckThrowOnFailure();
 
     [Fact]

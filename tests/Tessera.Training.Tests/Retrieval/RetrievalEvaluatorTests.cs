@@ -114,25 +114,22 @@ public sealed class RetrievalEvaluatorTests : IDisposable
         var whole = Evaluator(1, 3);
         whole.Add(Of(Noise(23, 4), new ClassTargets(Labels(0, 23))));
         var expected = whole.Measure().Scalars;
-        var results = Ranks.Run(
-            3,
-            group =>
+        var results = Ranks.Run(3, group =>
+        {
+            using var own = new Scope();
+            var evaluator = Evaluator(1, 3);
+            // One of them has nothing.
+            var (from, to) = group.Rank switch
             {
-                using var own = new Scope();
-                var evaluator = Evaluator(1, 3);
-                // One of them has nothing.
-                var (from, to) = group.Rank switch
-                {
-                    0 => (0, 15),
-                    1 => (15, 23),
-                    _ => (0, 0),
-                };
-                if (to > from)
-                    evaluator.Add(Of(Noise(23, 4).Slice(0, from, to), new ClassTargets(Labels(from, to)), from));
-                evaluator.Join(group);
-                return evaluator.Measure().Scalars;
-            }
-        );
+                0 => (0, 15),
+                1 => (15, 23),
+                _ => (0, 0),
+            };
+            if (to > from)
+                evaluator.Add(Of(Noise(23, 4).Slice(0, from, to), new ClassTargets(Labels(from, to)), from));
+            evaluator.Join(group);
+            return evaluator.Measure().Scalars;
+        });
         Assert.All(results, scalars => Assert.Equal(expected, scalars));
 
         static Tensor Labels(int from, int to) => Tensor.From([.. Enumerable.Range(from, to - from).Select(i => (long)(i % 5))]);
@@ -149,18 +146,15 @@ public sealed class RetrievalEvaluatorTests : IDisposable
         var whole = Evaluator(1);
         whole.Add(Of(At(10, 20, 30, 40, 50, 0, 0), new RetrievalTargets(truth, 7)));
         var expected = whole.Measure();
-        var results = Ranks.Run(
-            2,
-            group =>
-            {
-                using var own = new Scope();
-                var evaluator = Evaluator(1);
-                if (group.IsFirst)
-                    evaluator.Add(Of(At(10, 20, 30, 40, 50, 0, 0), new RetrievalTargets(truth, 7)));
-                evaluator.Join(group);
-                return evaluator.Measure();
-            }
-        );
+        var results = Ranks.Run(2, group =>
+        {
+            using var own = new Scope();
+            var evaluator = Evaluator(1);
+            if (group.IsFirst)
+                evaluator.Add(Of(At(10, 20, 30, 40, 50, 0, 0), new RetrievalTargets(truth, 7)));
+            evaluator.Join(group);
+            return evaluator.Measure();
+        });
         Assert.All(results, metrics => Assert.Equal(expected.GetType(), metrics.GetType()));
         Assert.All(results, metrics => Assert.Equal(expected.Scalars, metrics.Scalars));
     }
@@ -205,7 +199,10 @@ public sealed class RetrievalEvaluatorTests : IDisposable
         Assert.Equal([(1, 1.0), (5, 2 / 3.0), (10, 2 / 3.0)], easy.Precision.Select(one => (one.K, one.Share!.Value)));
         Assert.Equal("map_medium", metrics.Primary);
         Assert.Equal(medium.Map, metrics.Scalars["map_medium"]);
-        Assert.Equal([ItemRole.Relevant, ItemRole.Ignored, ItemRole.Relevant, ItemRole.Other, ItemRole.Relevant], Assert.Single(metrics.Examples).Found.Select(item => item.Role));
+        Assert.Equal(
+            [ItemRole.Relevant, ItemRole.Ignored, ItemRole.Relevant, ItemRole.Other, ItemRole.Relevant],
+            Assert.Single(metrics.Examples).Found.Select(item => item.Role)
+        );
     }
 
     [Fact]

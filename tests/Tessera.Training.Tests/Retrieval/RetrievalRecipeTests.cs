@@ -15,12 +15,12 @@ public sealed class RetrievalRecipeTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private string Recipe(string objective, string task = "task: retrieval", string data = "") =>
+    private string Recipe(string objective, string task = "task: retrieval", string data = ", train_classes: 6") =>
         folder.Write(
             "recipe.yaml",
             $$"""
             model: { name: cct_2_3x2_32 }
-            data: { name: fashion_mnist, batch: 16, root: {{Data}}, train_classes: 6{{data}} }
+            data: { name: fashion_mnist, batch: 16, root: {{Data}}{{data}} }
             augment: [ random_horizontal_flip ]
             objective: {{objective}}
             optimizer: { name: adamw, lr: 1e-3 }
@@ -59,7 +59,7 @@ public sealed class RetrievalRecipeTests : IDisposable
         Assert.Contains(
             "objective irt needs a task that measures descriptors (task: retrieval), not classification",
             Assert
-                .Throws<RunException>(() => Experiment.Begin(Recipe("irt", task: "", data: ", limit: 1000"), [], folder["a"]))
+                .Throws<RunException>(() => Experiment.Begin(Recipe("irt", task: "", data: ""), [], folder["a"]))
                 .Message,
             StringComparison.Ordinal
         );
@@ -96,9 +96,9 @@ public sealed class RetrievalRecipeTests : IDisposable
     public void A_constant_rate_can_be_given_in_steps()
     {
         var schedule = new ConstantOptions(Steps: 25, Warmup: 0.5);
-        Assert.Equal((3, 25), (schedule.TotalEpochs(10), schedule.TotalSteps(10)));
+        Assert.Equal((3, 25L), (schedule.TotalEpochs(10), schedule.TotalSteps(10)));
         Assert.Equal([0.2, 0.4, 1, 1], new[] { 0L, 1, 4, 24 }.Select(step => schedule.LearningRate(1, step, 10)));
-        Assert.Equal((7, 70), (new ConstantOptions(7).TotalEpochs(10), new ConstantOptions(7).TotalSteps(10)));
+        Assert.Equal((7, 70L), (new ConstantOptions(7).TotalEpochs(10), new ConstantOptions(7).TotalSteps(10)));
         Assert.Throws<ArgumentException>(() => new ConstantOptions());
         Assert.Throws<ArgumentException>(() => new ConstantOptions(3, Steps: 3));
     }

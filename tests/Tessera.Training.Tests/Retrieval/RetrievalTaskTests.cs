@@ -37,7 +37,11 @@ public sealed class RetrievalTaskTests : IDisposable
         return folder["data"];
     }
 
-    private string Recipe(string root, string task = "{ name: retrieval, ks: [ 1, 3 ], classifier: true }", string more = "train_classes: 4") =>
+    private string Recipe(
+        string root,
+        string task = "{ name: retrieval, ks: [ 1, 3 ], classifier: true }",
+        string more = "train_classes: 4"
+    ) =>
         folder.Write(
             "recipe.yaml",
             $$"""
@@ -59,11 +63,8 @@ public sealed class RetrievalTaskTests : IDisposable
         RetrievalMetrics last;
         List<string> said = [];
         using (
-            var experiment = Experiment.Begin(
-                Recipe(Images("")),
-                [],
-                folder["run"],
-                happened => said.AddRange(happened is DataRemark remark ? [remark.Remark] : [])
+            var experiment = Experiment.Begin(Recipe(Images("")), [], folder["run"], happened =>
+                said.AddRange(happened is DataRemark remark ? [remark.Remark] : [])
             )
         )
         {
@@ -140,9 +141,7 @@ public sealed class RetrievalTaskTests : IDisposable
     {
         var images = Small.Images(4, (_, _) => { });
         Assert.IsType<RetrievalTask>(
-            TaskKind.DefaultFor(
-                images.Relabelled(new QueryGalleryLabels((ClassLabels)images.Annotations, [true, false, false, false]))
-            )
+            TaskKind.DefaultFor(images.Relabelled(new QueryGalleryLabels((ClassLabels)images.Annotations, [true, false, false, false])))
         );
         var landmarks = images.Relabelled(new LandmarkQueries(4, [new(3, [0], [], [])]));
         Assert.IsType<RetrievalTask>(TaskKind.DefaultFor(landmarks));

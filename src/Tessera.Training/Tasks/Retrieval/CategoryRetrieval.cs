@@ -46,7 +46,10 @@ public static class CategoryRetrieval
             );
         return descriptors.DType == DType.Float64
             ? new Search<double>(DescriptorRows<double>.Of(descriptors), labels, isQuery, together).Measure(ks, descriptors)
-            : new Search<float>(DescriptorRows<float>.Of(descriptors.To(DType.Float32)), labels, isQuery, together).Measure(ks, descriptors);
+            : new Search<float>(DescriptorRows<float>.Of(descriptors.To(DType.Float32)), labels, isQuery, together).Measure(
+                ks,
+                descriptors
+            );
     }
 
     // Of one query. Without relevant items, it is missed at every K and left out of the other figures.
@@ -77,7 +80,9 @@ public static class CategoryRetrieval
             queries = [.. all.Where(sample => isQuery?[sample] ?? true)];
             searched = [.. all.Where(sample => !(isQuery?[sample] ?? false))];
             if (queries.Length == 0 || searched.Length == 0)
-                throw new InvalidOperationException($"there are {queries.Length} queries and {searched.Length} samples to search: no figures");
+                throw new InvalidOperationException(
+                    $"there are {queries.Length} queries and {searched.Length} samples to search: no figures"
+                );
             items = rows.Some(searched);
         }
 
@@ -137,44 +142,38 @@ public static class CategoryRetrieval
                 .OrderByDescending(one => one.Item.Similarity)
                 .ThenBy(one => one.Index)
                 .Take(MostFailures);
-            var successes = found.Index().Where(one => one.Item.First == 0).DistinctBy(one => labels[queries[one.Index]]).Take(MostSuccesses);
+            var successes = found
+                .Index()
+                .Where(one => one.Item.First == 0)
+                .DistinctBy(one => labels[queries[one.Index]])
+                .Take(MostSuccesses);
             int[] chosen = [.. failures.Concat(successes).Select(one => one.Index)];
             var examples = new RetrievedExample[chosen.Length];
-            Visit(
-                [.. chosen.Select(query => queries[query])],
-                (place, similarities, roles) =>
-                {
-                    var items = new List<RetrievedItem>();
-                    foreach (var item in Ranking.Nearest(similarities, roles, Shown))
-                        items.Add(new(searched[item], double.CreateChecked(similarities[item]), roles[item]));
-                    examples[place] = new(queries[chosen[place]], found[chosen[place]].First == 0 ? 1 : 0, items);
-                }
-            );
+            Visit([.. chosen.Select(query => queries[query])], (place, similarities, roles) =>
+            {
+                var items = new List<RetrievedItem>();
+                foreach (var item in Ranking.Nearest(similarities, roles, Shown))
+                    items.Add(new(searched[item], double.CreateChecked(similarities[item]), roles[item]));
+                examples[place] = new(queries[chosen[place]], found[chosen[place]].First == 0 ? 1 : 0, items);
+            });
             return examples;
         }
 
         private delegate void Visitor(int query, ReadOnlySpan<T> similarities, ReadOnlySpan<ItemRole> roles);
 
         private void Visit(int[] which, Visitor visit) =>
-            SimilarityRows.Visit(
-                rows.Values,
-                which,
-                items,
-                rows.Width,
-                together,
-                (query, similarities) =>
-                {
-                    var rented = ArrayPool<ItemRole>.Shared.Rent(searched.Length);
-                    var roles = rented.AsSpan(0, searched.Length);
-                    var (own, label) = (which[query], labels[which[query]]);
-                    for (var item = 0; item < roles.Length; item++)
-                        roles[item] =
-                            searched[item] == own ? ItemRole.Ignored
-                            : labels[searched[item]] == label ? ItemRole.Relevant
-                            : ItemRole.Other;
-                    visit(query, similarities, roles);
-                    ArrayPool<ItemRole>.Shared.Return(rented);
-                }
-            );
+            SimilarityRows.Visit(rows.Values, which, items, rows.Width, together, (query, similarities) =>
+            {
+                var rented = ArrayPool<ItemRole>.Shared.Rent(searched.Length);
+                var roles = rented.AsSpan(0, searched.Length);
+                var (own, label) = (which[query], labels[which[query]]);
+                for (var item = 0; item < roles.Length; item++)
+                    roles[item] =
+                        searched[item] == own ? ItemRole.Ignored
+                        : labels[searched[item]] == label ? ItemRole.Relevant
+                        : ItemRole.Other;
+                visit(query, similarities, roles);
+                ArrayPool<ItemRole>.Shared.Return(rented);
+            });
     }
 }

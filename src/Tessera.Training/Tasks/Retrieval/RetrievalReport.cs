@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Data.Images;
 using Tessera.Training.Drawing;
 
@@ -96,7 +95,9 @@ internal static class RetrievalReport
                         [.. level.AveragePrecisions.OfType<double>().OrderDescending().Select((value, rank) => (rank + 1.0, value))]
                     )
             );
-        var chart = new LineChart("Average precision of the queries, the best first", "queries", [.. curves], value => Html.Percent(value, 0));
+        var chart = new LineChart("Average precision of the queries, the best first", "queries", [.. curves], value =>
+            Html.Percent(value, 0)
+        );
         return $"""
             <p>{Html.Integer(metrics.Queries)} queries among {Html.Integer(metrics.Searched)} images of {Html.Encode(images.Name)}.</p>
             {chart.ToSvg()}

@@ -21,25 +21,27 @@ public sealed record RevisitedMetrics(int Count, int Queries, int Searched, IRea
 
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, double> Scalars =>
-        new OrderedDictionary<string, double>(
-            [
-                .. Known.Select(level => KeyValuePair.Create($"map_{level.Name}", level.Map!.Value)),
-                .. Known.SelectMany(level => level.Precision, (level, one) =>
+        new OrderedDictionary<string, double>([
+            .. Known.Select(level => KeyValuePair.Create($"map_{level.Name}", level.Map!.Value)),
+            .. Known.SelectMany(
+                level => level.Precision,
+                (level, one) =>
                     KeyValuePair.Create(string.Create(CultureInfo.InvariantCulture, $"mp_{level.Name}_at_{one.K}"), one.Share!.Value)
-                ),
-            ]
-        );
+            ),
+        ]);
 
     /// <inheritdoc/>
     public override IReadOnlyList<MetricRow> Rows =>
         [
             .. Headline,
-            .. Known.SelectMany(level => level.Precision, (level, one) =>
-                new MetricRow(
-                    string.Create(CultureInfo.InvariantCulture, $"precision@{one.K}, {level.Name}"),
-                    one.Share!.Value,
-                    MetricFormat.Share
-                )
+            .. Known.SelectMany(
+                level => level.Precision,
+                (level, one) =>
+                    new MetricRow(
+                        string.Create(CultureInfo.InvariantCulture, $"precision@{one.K}, {level.Name}"),
+                        one.Share!.Value,
+                        MetricFormat.Share
+                    )
             ),
             new("queries", Queries, MetricFormat.Count),
         ];

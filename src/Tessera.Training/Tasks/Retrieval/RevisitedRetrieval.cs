@@ -104,11 +104,7 @@ public static class RevisitedRetrieval
                 name,
                 judged == 0 ? null : precisions.OfType<double>().Average(),
                 precisions,
-                [
-                    .. ks.Select(
-                        (k, i) => new PrecisionAt(k, judged == 0 ? null : kept.Sum(answer => answer.At[level]?[i] ?? 0) / judged)
-                    ),
-                ]
+                [.. ks.Select((k, i) => new PrecisionAt(k, judged == 0 ? null : kept.Sum(answer => answer.At[level]?[i] ?? 0) / judged))]
             );
         }
 
