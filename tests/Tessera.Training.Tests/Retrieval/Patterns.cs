@@ -3,7 +3,7 @@ using Tessera.Models;
 namespace Tessera.Training.Tests.Retrieval;
 
 /// <summary>
-/// Images that show the pattern of their class under light of any brightness and colour and with noise, which are most of what a model sees
+/// Images that show the texture of their class under light of any brightness and colour and with noise, which are most of what a model sees
 /// before it has learned anything.
 /// </summary>
 internal static class Patterns
@@ -24,14 +24,14 @@ internal static class Patterns
 
     private static IEnumerable<float> Image(int sample)
     {
-        var (pattern, own) = (new Random(sample / 1000), new Random(sample));
-        var cells = Enumerable.Range(0, Cells * Cells).Select(_ => pattern.NextDouble() < 0.5 ? -0.5 : 0.5).ToArray();
+        var (texture, own) = (new Random(sample / 1000), new Random(sample));
+        var cells = Enumerable.Range(0, Cells * Cells).Select(_ => texture.NextDouble() < 0.5 ? -0.5 : 0.5).ToArray();
         var light = Enumerable.Range(0, 3).Select(_ => 4 * own.NextDouble() - 2).ToArray();
         return Enumerable
             .Range(0, 3 * Pixels)
             .Select(i =>
                 (float)(
-                    cells[i % Pixels / Side * Cells / Side * Cells + i % Side * Cells / Side]
+                    cells[i % Pixels / Side % Cells * Cells + i % Side % Cells]
                     + light[i / Pixels]
                     + own.NextDouble()
                     - 0.5

@@ -33,11 +33,11 @@ public sealed class RetrievalEvaluatorTests : IDisposable
     [Fact]
     public void Samples_are_looked_for_among_all_others_and_never_find_themselves()
     {
-        // 0 and 10 are of one class, 5 of another: the nearest of 0 is 5, that of 5 is 0 (of 10 and 0 the first), that of 10 is 5.
-        var metrics = CategoryRetrieval.Measure(At(0, 10, 5, 90, 100), [7, 7, 3, 4, 4], [1, 2]);
+        // 0 and 12 are of one class, and 5 between them of another.
+        var metrics = CategoryRetrieval.Measure(At(0, 12, 5, 90, 100), [7, 7, 3, 4, 4], [1, 2]);
         Assert.Equal([new(1, 2 / 5.0), new(2, 4 / 5.0)], metrics.Recall);
         Assert.Equal(1, metrics.WithoutRelevant);
-        // Of 0 and 10 the one that is right comes second; 5 has none.
+        // Of 0 and 12 the one that is right comes second; 5 has none.
         Assert.Equal((0.5 + 0.5 + 1 + 1) / 4, metrics.Map!.Value, 1e-12);
         Assert.Equal((0 + 0 + 1 + 1) / 4.0, metrics.RPrecision!.Value, 1e-12);
         Assert.Equal((5, 4), (metrics.Queries, metrics.Searched));

@@ -66,7 +66,7 @@ public sealed class RetrievalRecipeTests : IDisposable
         string Problem(params string[] settings) =>
             Assert.Throws<RecipeException>(() => Experiments.Recipe.Load(Recipe("irt"), settings)).Message;
         Assert.Contains(
-            "data.batch must be a multiple of 4, the images of each class in a batch (data.instances, by default with irt), not 18",
+            "data.batch: must be a multiple of 4, the images of each class in a batch (data.instances, by default with irt), not 18",
             Problem("data.batch=18"),
             StringComparison.Ordinal
         );

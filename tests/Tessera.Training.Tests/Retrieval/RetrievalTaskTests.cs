@@ -82,6 +82,7 @@ public sealed class RetrievalTaskTests : IDisposable
         Assert.Contains("nearest image is right", report, StringComparison.Ordinal);
 
         using var scope = new Scope();
+        using var outside = Torch.NoGrad();
         var bundle = ModelBundle.Load(folder["run"]);
         var again = BundleMeasurement.OfRun(folder["run"], bundle, new());
         Assert.Equal(last.Scalars, again.Run().Scalars);
