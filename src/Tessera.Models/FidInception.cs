@@ -253,11 +253,7 @@ public sealed partial class FidInception : Layer
 
         protected override Tensor Forward(Tensor input) =>
             Torch.Cat(
-                [
-                    three2.Call(three1.Call(input)),
-                    seven4.Call(seven3.Call(seven2.Call(seven1.Call(input)))),
-                    input.MaxPool2d(3, 2),
-                ],
+                [three2.Call(three1.Call(input)), seven4.Call(seven3.Call(seven2.Call(seven1.Call(input)))), input.MaxPool2d(3, 2)],
                 1
             );
     }

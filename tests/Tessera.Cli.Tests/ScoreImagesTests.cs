@@ -56,7 +56,11 @@ public sealed class ScoreImagesTests : IDisposable
     {
         Write("real", 1, count: 9);
         Write("like", 2, count: 10);
-        Assert.Contains("9 real and 10 generated images are fewer than the 64 dimensions", Score("real", "like").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "9 real and 10 generated images are fewer than the 64 dimensions",
+            Score("real", "like").UserError(),
+            StringComparison.Ordinal
+        );
         var ended = Score("real", "like", "--allow-few").Succeeded();
         Assert.Matches(@"(?m)^FD-random-conv:2 \(n 10 to 9, ", ended.Output);
         Assert.Contains("fewer images than dimensions", ended.Output, StringComparison.Ordinal);

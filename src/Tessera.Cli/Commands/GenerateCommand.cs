@@ -160,7 +160,7 @@ internal static class GenerateCommand
 
     private static byte[] Interpolated(GeneratedImages images, int rows, int steps) =>
         ImageGrid.Png(
-            [.. Enumerable.Range(0, rows).SelectMany(row => Interpolation.Between(images, 2 * row, 2 * row + 1, steps))],
+            [.. Enumerable.Range(0, rows).SelectMany(row => LatentArc.Between(images, 2 * row, 2 * row + 1, steps))],
             steps
         );
 

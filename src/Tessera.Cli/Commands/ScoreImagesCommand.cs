@@ -18,11 +18,7 @@ internal static class ScoreImagesCommand
         HelpName = "folder|data set",
         Description = "Real pictures: a folder, or the name of a data set.",
     };
-    private static readonly Argument<string> Generated = new("generated")
-    {
-        HelpName = "folder",
-        Description = "Generated pictures.",
-    };
+    private static readonly Argument<string> Generated = new("generated") { HelpName = "folder", Description = "Generated pictures." };
     private static readonly Option<string> Embedding = new("--embedding")
     {
         Description =

@@ -67,11 +67,12 @@ internal static class TokenLabelsCommand
             var run = parsed.GetRequiredValue(Run);
             var bundle = ModelBundle.Load(run, Device.Parse(parsed.GetRequiredValue(Where)));
             bundle.RequireClassifier();
+            var backbone = bundle.Backbone;
             var (data, unreadableLimit) = Annotation.Samples(run, bundle, parsed.GetValue(DataName), parsed.GetValue(Split));
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
             var unreadable = TokenLabelStore.Make(
-                bundle.Backbone,
+                backbone,
                 data,
                 folder,
                 top,

@@ -33,11 +33,16 @@ internal sealed class PictureSource
             [
                 .. Some(GivenFile.Of([folder]).Where(file => !file.IsVideo).Select(file => file.Path).ToArray(), limit)
                     .Select(path =>
-                        (path, (Func<Tensor>)(() =>
-                        {
-                            using var image = Image.Open(path);
-                            return image.ToTensor();
-                        }))
+                        (
+                            path,
+                            (Func<Tensor>)(
+                                () =>
+                                {
+                                    using var image = Image.Open(path);
+                                    return image.ToTensor();
+                                }
+                            )
+                        )
                     ),
             ]
         );
@@ -58,13 +63,18 @@ internal sealed class PictureSource
             [
                 .. Some(Enumerable.Range(0, images.Count).ToArray(), limit)
                     .Select(index =>
-                        (images.SampleName(index), (Func<Tensor>)(() =>
-                        {
-                            var raster = new Raster();
-                            images.Read(index, raster);
-                            var values = Array.ConvertAll(raster.Values.ToArray(), value => value / 255f);
-                            return Tensor.From(values, raster.Channels, raster.Height, raster.Width);
-                        }))
+                        (
+                            images.SampleName(index),
+                            (Func<Tensor>)(
+                                () =>
+                                {
+                                    var raster = new Raster();
+                                    images.Read(index, raster);
+                                    var values = Array.ConvertAll(raster.Values.ToArray(), value => value / 255f);
+                                    return Tensor.From(values, raster.Channels, raster.Height, raster.Width);
+                                }
+                            )
+                        )
                     ),
             ]
         );

@@ -45,6 +45,8 @@ internal sealed class ExperimentParts
             CheckpointGradients(Model);
         Objective = recipe.CreateObjective(Context(stop), Task);
         Objective.To(Device);
+        if (Objective.CreateEvaluator(EvaluatorContext()) is null)
+            Task.CheckMeasured(TestData);
         if (recipe.Train.ChannelsLast)
             Model.To(MemoryFormat.ChannelsLast);
     }

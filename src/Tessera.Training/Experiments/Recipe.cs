@@ -204,7 +204,7 @@ public sealed record Recipe
 
     /// <summary>What happens to samples that a model is measured on.</summary>
     public EvaluationTransforms EvaluationTransforms =>
-        Model.Variant is { } variant ? EvaluationTransforms.Of(variant, Evaluation.Transforms) : new(Evaluation.Transforms);
+        Model.Variant is { } variant ? EvaluationTransforms.Of(variant, Evaluation.Transforms) : new(Evaluation.Transforms, 1);
 
     /// <summary>The recipe with every field, as YAML that reads back to the same.</summary>
     /// <param name="head">Text in front of it.</param>

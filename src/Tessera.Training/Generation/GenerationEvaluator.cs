@@ -41,10 +41,7 @@ public sealed class GenerationEvaluator : Evaluator
         [
             .. batch.Indices.SelectMany(index => Enumerable.Range(0, perImage).Select(copy => index * (long)perImage + copy)),
         ];
-        comparison.Add(
-            new(batch.Inputs, [.. batch.Indices.Select(index => (long)index)]),
-            new(generate(numbers), numbers)
-        );
+        comparison.Add(new(batch.Inputs, [.. batch.Indices.Select(index => (long)index)]), new(generate(numbers), numbers));
     }
 
     /// <inheritdoc/>

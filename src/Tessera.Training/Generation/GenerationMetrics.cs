@@ -82,7 +82,13 @@ public sealed record GenerationMetrics(
             {
                 var own = Number(Count);
                 yield return new(Embedding.ScoreName, PredictionsField, score.Mean, MetricFormat.Number, own);
-                yield return new($"{Embedding.ScoreName} deviation", $"{PredictionsField}_deviation", score.Deviation, MetricFormat.Number, own);
+                yield return new(
+                    $"{Embedding.ScoreName} deviation",
+                    $"{PredictionsField}_deviation",
+                    score.Deviation,
+                    MetricFormat.Number,
+                    own
+                );
             }
             yield return new(Embedding.KernelName, KernelField, Kernel.Mean, MetricFormat.Number, held);
             yield return new($"{Embedding.KernelName} deviation", $"{KernelField}_deviation", Kernel.Deviation, MetricFormat.Number, held);
@@ -140,13 +146,19 @@ public sealed record GenerationMetrics(
                     ["sha256", Embedding.Hash],
                     ["dimensions", Number(Embedding.Dimension)],
                     .. Embedding.Accuracy is { } share
-                        ? [["right on its test images", string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.00} %")]]
+                        ?
+                        [
+                            ["right on its test images", string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.00} %")],
+                        ]
                         : (IReadOnlyList<string>[])[],
                     ["real images", Number(Real)],
                     ["generated images", Number(Count)],
                     ["of them held", Counts(HeldGenerated, HeldReal)],
                     .. IsOfFew
-                        ? [["note", "fewer images than dimensions: the distance is too large"]]
+                        ?
+                        [
+                            ["note", "fewer images than dimensions: the distance is too large"],
+                        ]
                         : (IReadOnlyList<string>[])[],
                 ]
             ),

@@ -45,8 +45,7 @@ internal sealed partial class RandomEmbedding : FeatureEmbedding
     }
 
     /// <inheritdoc/>
-    protected override EmbeddedImages Embed(Tensor images) =>
-        new(network.Call(WithChannels(images, 3).ResizeTo(Side, Side) * 2 - 1), null);
+    protected override EmbeddedImages Embed(Tensor images) => new(network.Call(WithChannels(images, 3).ResizeTo(Side, Side) * 2 - 1), null);
 
     /// <summary>Halves the map three times.</summary>
     private sealed partial class Network : Layer

@@ -116,6 +116,13 @@ public abstract record TaskKind
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     public abstract Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
 
+    /// <summary>
+    /// Refuses, before a training begins, samples that cannot be measured, where the objective has no evaluator of its own.
+    /// </summary>
+    /// <param name="measured">The prepared samples of the evaluation.</param>
+    /// <exception cref="RunException">They cannot be measured.</exception>
+    public virtual void CheckMeasured(LoadableDataset measured) { }
+
     /// <summary>Adds results of the evaluation to the facts for the bundle, such as thresholds.</summary>
     public virtual DataFacts Refine(DataFacts facts, Metrics measured) => facts;
 

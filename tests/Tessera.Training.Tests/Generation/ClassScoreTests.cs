@@ -37,18 +37,15 @@ public sealed class ClassScoreTests
         using var scope = new Scope();
         var logits = Drawn.Features(2, 40, 6) * 3;
         var expected = Measured(all => all.Add(logits, [.. Enumerable.Range(0, 40).Select(i => (long)i)]));
-        var joined = Ranks.Run(
-            2,
-            group =>
-            {
-                using var own = new Scope();
-                var sums = new ClassScoreSums(4, 6);
-                for (var i = group.Rank; i < 40; i += 2)
-                    sums.Add(logits.Slice(0, i, i + 1), [i]);
-                sums.Join(group);
-                return sums.Measure();
-            }
-        );
+        var joined = Ranks.Run(2, group =>
+        {
+            using var own = new Scope();
+            var sums = new ClassScoreSums(4, 6);
+            for (var i = group.Rank; i < 40; i += 2)
+                sums.Add(logits.Slice(0, i, i + 1), [i]);
+            sums.Join(group);
+            return sums.Measure();
+        });
         Assert.All(joined, score => Assert.Equal(expected.Mean, score.Mean, 1e-12));
         Assert.All(joined, score => Assert.Equal(expected.Deviation, score.Deviation, 1e-12));
 

@@ -16,7 +16,7 @@ public sealed class EmbeddingTests : IDisposable
     {
         Torch.Seed(5);
         var model = Registry.Create("cct_2_3x2_32", new() { Classes = 4, Channels = channels });
-        var preprocessing = new Preprocessing { Mean = [.. Enumerable.Repeat(0.4, channels)], Std = [.. Enumerable.Repeat(0.2, channels)] };
+        var preprocessing = new Preprocessing([.. Enumerable.Repeat(0.4, channels)], [.. Enumerable.Repeat(0.2, channels)], CropRatio: 1);
         var bundle = ModelBundle.FromModel(model, "cct_2_3x2_32", ["a", "b", "c", "d"], preprocessing);
         bundle.Save(folder["small"]);
         return bundle;
@@ -38,11 +38,7 @@ public sealed class EmbeddingTests : IDisposable
         Assert.Equal(embedding.Facts.Dimension, found.Features.Size(1));
         // Other sizes are brought to the model's, and grey images have three channels.
         Assert.Equal(3, embedding.Of(Drawn.Images(1, 3, side: 20)).Features.Size(0));
-        Near.Equal(
-            embedding.Of(images.Slice(1, 0, 1).Expand([3, 3, 32, 32])).Features,
-            embedding.Of(images.Slice(1, 0, 1)).Features,
-            1e-6
-        );
+        Near.Equal(embedding.Of(images.Slice(1, 0, 1).Expand([3, 3, 32, 32])).Features, embedding.Of(images.Slice(1, 0, 1)).Features, 1e-6);
     }
 
     [Fact]

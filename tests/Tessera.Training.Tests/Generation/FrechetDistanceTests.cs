@@ -60,18 +60,15 @@ public sealed class FrechetDistanceTests
 
     [Fact]
     public void It_is_never_negative() =>
-        Prop.ForAll(
-                ArbMap.Default.ArbFor<int>().Filter(seed => seed != int.MinValue),
-                seed =>
-                {
-                    using var scope = new Scope();
-                    var (n, d) = (2 + Math.Abs(seed) % 20, 1 + Math.Abs(seed) % 13);
-                    var features = Drawn.Features(seed, n, d);
-                    var other = features + Drawn.Features(seed + 1, n, d) * 1e-9;
-                    var distance = Drawn.Distance(features, other);
-                    return distance >= 0 && double.IsFinite(distance);
-                }
-            )
+        Prop.ForAll(ArbMap.Default.ArbFor<int>().Filter(seed => seed != int.MinValue), seed =>
+            {
+                using var scope = new Scope();
+                var (n, d) = (2 + Math.Abs(seed) % 20, 1 + Math.Abs(seed) % 13);
+                var features = Drawn.Features(seed, n, d);
+                var other = features + Drawn.Features(seed + 1, n, d) * 1e-9;
+                var distance = Drawn.Distance(features, other);
+                return distance >= 0 && double.IsFinite(distance);
+            })
             .QuickCheckThrowOnFailure();
 
     [Fact]
@@ -97,27 +94,21 @@ public sealed class FrechetDistanceTests
         using var whole = FeatureStatistics.Of(features);
         var (mean, covariance) = (whole.Mean.ToArray<double>(), whole.Covariance.ToArray<double>());
         // The third process has none.
-        var all = Ranks.Run(
-            3,
-            group =>
-            {
-                using var own = new Scope();
-                using var statistics = new FeatureStatistics(4);
-                if (group.Rank < 2)
-                    statistics.Add(group.Rank == 0 ? features.Slice(0, 0, 20) : features.Slice(0, 20));
-                statistics.Join(group);
-                return (statistics.Count, statistics.Mean.ToArray<double>(), statistics.Covariance.ToArray<double>());
-            }
-        );
-        Assert.All(
-            all,
-            joined =>
-            {
-                Assert.Equal(31, joined.Count);
-                Assert.Equal(mean, joined.Item2, (a, b) => Math.Abs(a - b) < 1e-12);
-                Assert.Equal(covariance, joined.Item3, (a, b) => Math.Abs(a - b) < 1e-12);
-            }
-        );
+        var all = Ranks.Run(3, group =>
+        {
+            using var own = new Scope();
+            using var statistics = new FeatureStatistics(4);
+            if (group.Rank < 2)
+                statistics.Add(group.Rank == 0 ? features.Slice(0, 0, 20) : features.Slice(0, 20));
+            statistics.Join(group);
+            return (statistics.Count, statistics.Mean.ToArray<double>(), statistics.Covariance.ToArray<double>());
+        });
+        Assert.All(all, joined =>
+        {
+            Assert.Equal(31, joined.Count);
+            Assert.Equal(mean, joined.Item2, (a, b) => Math.Abs(a - b) < 1e-12);
+            Assert.Equal(covariance, joined.Item3, (a, b) => Math.Abs(a - b) < 1e-12);
+        });
     }
 
     [Fact]

@@ -36,7 +36,7 @@ public sealed class GenerationEvaluatorTests
         Assert.True(near.Distance < far.Distance / 20, $"{near.Distance} and {far.Distance}");
         Assert.True(near.Kernel.Mean < far.Kernel.Mean / 20);
         Assert.True(near.Overlap.Precision > 0.5 && near.Overlap.Recall > 0.5);
-        Assert.Equal((0, 0), (far.Overlap.Precision, far.Overlap.Recall));
+        Assert.Equal((0.0, 0.0), (far.Overlap.Precision, far.Overlap.Recall));
         var same = Measure(half, half, 16);
         Assert.Equal(0, same.Distance, 1e-6);
     }
@@ -56,19 +56,16 @@ public sealed class GenerationEvaluatorTests
         var expected = Measure(real, generated, 16, options);
         Assert.Equal((2 * Count, Count, 30, 30), (expected.Count, expected.Real, expected.HeldGenerated, expected.HeldReal));
         Close(expected, Measure(real, generated, 7, options));
-        var joined = Ranks.Run(
-            3,
-            group =>
-            {
-                using var own = new Scope();
-                var evaluator = new GenerationEvaluator(numbers => Chosen(generated, numbers), Embedding, options);
-                // The third process has none.
-                for (var i = group.Rank; group.Rank < 2 && i < Count; i += 2)
-                    evaluator.Add(new(real.Slice(0, i, i + 1), new NoTargets(1), [i]));
-                evaluator.Join(group);
-                return evaluator.Measure();
-            }
-        );
+        var joined = Ranks.Run(3, group =>
+        {
+            using var own = new Scope();
+            var evaluator = new GenerationEvaluator(numbers => Chosen(generated, numbers), Embedding, options);
+            // The third process has none.
+            for (var i = group.Rank; group.Rank < 2 && i < Count; i += 2)
+                evaluator.Add(new(real.Slice(0, i, i + 1), new NoTargets(1), [i]));
+            evaluator.Join(group);
+            return evaluator.Measure();
+        });
         Assert.All(joined, metrics => Close(expected, metrics));
 
         static void Close(GenerationMetrics expected, GenerationMetrics found)
@@ -112,9 +109,11 @@ public sealed class GenerationEvaluatorTests
         Assert.Equal(
             ["FID", "IS", "KID"],
             (string[])
-                [.. new[] { new EmbeddingFacts("inception-fid", "aa", 2048) }.SelectMany(facts =>
+                [
+                    .. new[] { new EmbeddingFacts("inception-fid", "aa", 2048) }.SelectMany(facts =>
                         (string[])[facts.DistanceName, facts.ScoreName, facts.KernelName]
-                    )]
+                    ),
+                ]
         );
         Assert.Equal("CS-cct", new EmbeddingFacts("classifier:cct", "aa", 64).ScoreName);
     }

@@ -29,7 +29,7 @@ public sealed class KernelDistanceTests
     {
         using var scope = new Scope();
         var (real, fake) = (Drawn.Features(3, 30, 4), Drawn.Features(4, 30, 4));
-        Assert.Equal(new(KernelDistance.Between(real, fake), 0), KernelDistance.OverSubsets(real, fake, 100, 30));
+        Assert.Equal(new ScoreWithDeviation(KernelDistance.Between(real, fake), 0), KernelDistance.OverSubsets(real, fake, 100, 30));
         var smaller = KernelDistance.OverSubsets(real, fake, 40, 12, seed: 5);
         Assert.True(smaller.Deviation > 0);
         Assert.Equal(smaller, KernelDistance.OverSubsets(real, fake, 40, 12, seed: 5));

@@ -30,9 +30,9 @@ public sealed class ManifoldTests
         using var scope = new Scope();
         var features = Drawn.Features(1, 60, 4);
         var same = Manifolds.Overlap(features, features);
-        Assert.Equal((1, 1, 1), (same.Precision, same.Recall, same.Coverage));
+        Assert.Equal((1.0, 1.0, 1.0), (same.Precision, same.Recall, same.Coverage));
         var other = Manifolds.Overlap(features, features + 100);
-        Assert.Equal(new(0, 0, 0, 0), other);
+        Assert.Equal(new ManifoldOverlap(0, 0, 0, 0), other);
     }
 
     [Fact]

@@ -70,7 +70,7 @@ internal static class GenerationReport
 
     private static string Between(GeneratedImages images)
     {
-        Tensor[] all = [.. Enumerable.Range(0, Rows).SelectMany(row => Interpolation.Between(images, 2 * row, 2 * row + 1, Steps))];
+        Tensor[] all = [.. Enumerable.Range(0, Rows).SelectMany(row => LatentArc.Between(images, 2 * row, 2 * row + 1, Steps))];
         return $"""
             <p>Each row goes from one image to another, on the arc between their random vectors. A generator that has learned more than single
             images changes one into the other little by little.</p>

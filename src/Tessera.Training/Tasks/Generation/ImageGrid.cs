@@ -1,4 +1,4 @@
-using Tessera.Training.Drawing;
+using Tessera.Training.Generation;
 
 namespace Tessera.Training.Tasks.Generation;
 
@@ -54,7 +54,6 @@ public static class ImageGrid
     internal static byte[] Bytes(Tensor image)
     {
         using var scope = new Scope();
-        var bytes = (image.Detach().To(Device.Cpu).To(DType.Float32) * 255).Round().Clamp(0, 255).To(DType.UInt8);
-        return bytes[0].Permute(1, 2, 0).Contiguous().ToArray<byte>();
+        return EightBits.Bytes(image).To(Device.Cpu)[0].Permute(1, 2, 0).Contiguous().ToArray<byte>();
     }
 }

@@ -4,7 +4,7 @@ namespace Tessera.Training.Tasks.Generation;
 /// Images on the way from one to another: random vectors on the arc between theirs, which stay as long as those of the two ends, so that
 /// each is as likely as they are (White, 2016, arXiv:1609.04468).
 /// </summary>
-public static class Interpolation
+public static class LatentArc
 {
     // Vectors that point the same way have no arc between them.
     private const double Parallel = 1e-6;
