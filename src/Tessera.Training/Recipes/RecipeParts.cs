@@ -152,8 +152,7 @@ public static class RecipeParts
         : all.GetValueOrDefault(root, ImmutableDictionary<string, Type>.Empty).GetValueOrDefault(name);
 
     /// <summary>Whether own records of a base can be registered.</summary>
-    internal static bool IsBase(Type root) =>
-        registries.ContainsKey(root) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
+    internal static bool IsBase(Type root) => registries.ContainsKey(root) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
 
     /// <summary>The topmost abstract base of a record.</summary>
     internal static Type Root(Type type)

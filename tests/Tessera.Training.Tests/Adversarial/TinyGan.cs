@@ -66,8 +66,7 @@ internal sealed partial class TinyDiscriminator(int multiple = 1, bool follows =
 [RecipeName("tiny_discriminator")]
 internal sealed record TinyDiscriminatorOptions(int Multiple = 1) : DiscriminatorOptions
 {
-    public override Models.Discriminator Create(int side, int channels) =>
-        new TinyDiscriminator(Multiple, channels: channels);
+    public override Models.Discriminator Create(int side, int channels) => new TinyDiscriminator(Multiple, channels: channels);
 }
 
 /// <summary>Small trainings of a generator.</summary>
@@ -89,12 +88,14 @@ internal static class TinyGan
                     var (own, side) = (replica ?? Replica.Single, TinyGenerator.Side);
                     float[][] images =
                     [
-                        .. Enumerable.Range(0, BatchSize).Select(_ =>
-                            Enumerable
-                                .Range(0, 3 * side * side)
-                                .Select(i => (float)(random.NextDouble() * 0.5 + (i % side < side / 2 ? 0.5 : -1)))
-                                .ToArray()
-                        ),
+                        .. Enumerable
+                            .Range(0, BatchSize)
+                            .Select(_ =>
+                                Enumerable
+                                    .Range(0, 3 * side * side)
+                                    .Select(i => (float)(random.NextDouble() * 0.5 + (i % side < side / 2 ? 0.5 : -1)))
+                                    .ToArray()
+                            ),
                     ];
                     var share = BatchShare.Of(BatchSize, own);
                     using var scope = new Scope();
