@@ -31,8 +31,8 @@ public abstract class Objective(Module model) : Module
 
     /// <summary>
     /// The phases of a step in their order, each with an optimiser, clipping and a scaler of its own. Most methods have one phase;
-    /// adversarial methods have one phase per side. A run may be stopped between two phases of a step: what a later phase takes over from an
-    /// earlier one must be a buffer.
+    /// adversarial methods have one phase per side. A run may be stopped between two phases of a step: what a later phase takes over from
+    /// an earlier one must be a buffer.
     /// </summary>
     public virtual IReadOnlyList<Phase> Phases => [new Phase("", [this])];
 

@@ -15,22 +15,23 @@ public static class AdversarialLosses
         Torch.Scope(() => fake.Softplus().Mean() + (real * -1).Softplus().Mean());
 
     /// <summary>
-    /// The generator's loss in the form that does not saturate: mean softplus(-D(fake)). Goodfellow et al., 2014, arXiv:1406.2661, section 3.
+    /// The generator's loss in the form that does not saturate: mean softplus(-D(fake)). Goodfellow et al., 2014, arXiv:1406.2661,
+    /// section 3.
     /// </summary>
     /// <param name="fake">Scores of generated images.</param>
     public static Tensor Generator(Tensor fake) => Torch.Scope(() => (fake * -1).Softplus().Mean());
 
     /// <summary>
-    /// Balanced consistency: the mean squared difference of the scores of images under two augmentations. Gradients flow through both sides.
-    /// Zhao et al., 2020, arXiv:2002.04724, algorithm 2.
+    /// Balanced consistency: the mean squared difference of the scores of images under two augmentations. Gradients flow through both
+    /// sides. Zhao et al., 2020, arXiv:2002.04724, algorithm 2.
     /// </summary>
     /// <param name="first">Scores under one augmentation.</param>
     /// <param name="second">Scores of the same images under another.</param>
     public static Tensor Consistency(Tensor first, Tensor second) => Torch.Scope(() => (first - second).Square().Mean());
 
     /// <summary>
-    /// The penalty R1 without its weight: the mean over images of the squared norm of the gradient of the scores with respect to them, with a
-    /// graph of its own. Mescheder et al., 2018, arXiv:1801.04406, equation 9; gamma / 2 is the weight.
+    /// The penalty R1 without its weight: the mean over images of the squared norm of the gradient of the scores with respect to them, with
+    /// a graph of its own. Mescheder et al., 2018, arXiv:1801.04406, equation 9; gamma / 2 is the weight.
     /// </summary>
     /// <param name="scores">Scores of the images.</param>
     /// <param name="images">Real images [B, C, H, W] that require gradients, before any augmentation.</param>

@@ -22,6 +22,5 @@ public sealed record StepConstantOptions([Range(1, 1e12)] long Steps, [Range(0, 
     public override long TotalSteps(long stepsPerEpoch) => Steps;
 
     /// <inheritdoc/>
-    public override double LearningRate(double top, long step, long stepsPerEpoch) =>
-        step < Warmup ? top * (step + 1) / Warmup : top;
+    public override double LearningRate(double top, long step, long stepsPerEpoch) => step < Warmup ? top * (step + 1) / Warmup : top;
 }

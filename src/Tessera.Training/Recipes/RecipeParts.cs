@@ -50,8 +50,8 @@ public static class RecipeParts
 
     /// <summary>Makes a part known by its name. A second time changes nothing.</summary>
     /// <typeparam name="T">
-    /// A record that derives from <c>TaskKind</c>, <c>ObjectiveOptions</c>, <c>AuxiliaryLossOptions</c>, <c>OptimizerOptions</c>,
-    /// <c>ScheduleOptions</c>, <c>Transform</c>, <c>HeadOptions</c> or <c>GeneratorOptions</c>.
+    /// A record that derives from <c>TaskKind</c>, <c>ObjectiveOptions</c>, <c>AuxiliaryLossOptions</c>, <c>DiscriminatorOptions</c>,
+    /// <c>OptimizerOptions</c>, <c>ScheduleOptions</c>, <c>Transform</c>, <c>HeadOptions</c> or <c>GeneratorOptions</c>.
     /// </typeparam>
     /// <exception cref="ArgumentException">
     /// It is no part of a recipe, has a field that no recipe can hold, or another part of this kind has the name.
@@ -99,8 +99,8 @@ public static class RecipeParts
     }
 
     private const string Bases =
-        "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, OptimizerOptions, ScheduleOptions, Transform, HeadOptions or "
-        + "GeneratorOptions";
+        "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, DiscriminatorOptions, OptimizerOptions, ScheduleOptions, "
+        + "Transform, HeadOptions or GeneratorOptions";
 
     // What would go wrong only when a recipe is read or written.
     private static void Check(Type type, Type root, string name)
@@ -152,8 +152,7 @@ public static class RecipeParts
         : all.GetValueOrDefault(root, ImmutableDictionary<string, Type>.Empty).GetValueOrDefault(name);
 
     /// <summary>Whether own records of a base can be registered.</summary>
-    internal static bool IsBase(Type root) =>
-        registries.ContainsKey(root) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
+    internal static bool IsBase(Type root) => registries.ContainsKey(root) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
 
     /// <summary>The topmost abstract base of a record.</summary>
     internal static Type Root(Type type)

@@ -44,7 +44,8 @@ internal sealed class CheckpointStore(string folder)
     {
         var parts = Path.GetFileName(path)[Prefix.Length..].Split(Within);
         var phase = 0;
-        return parts.Length <= 2
+        return
+            parts.Length <= 2
             && long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var step)
             && (parts.Length == 1 || int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out phase))
             ? (step, phase)

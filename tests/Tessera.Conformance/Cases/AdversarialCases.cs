@@ -67,9 +67,7 @@ internal sealed class VitGanDiscriminatorStep : GoldenCase
         var wide = new StyleGan2DiscriminatorOptions(Small32: false);
         var first = run.File.Parameters.Single(p => p.Name == "layers.0.0.weight").Shape[0];
         var discriminator = run.Load(
-            new StyleGan2Discriminator(
-                new(side, Small32: side <= 32 && first < wide.Widest, Channels: (int)run.Input("real").Size(1))
-            )
+            new StyleGan2Discriminator(new(side, Small32: side <= 32 && first < wide.Widest, Channels: (int)run.Input("real").Size(1)))
         );
         var options = new VitGanOptions(wide, R1: c.Double("r1_weight"), BcrReal: c.Double("bcr_real"), BcrFake: c.Double("bcr_fake"));
         var calls = 0;

@@ -21,9 +21,7 @@ public sealed class DiffAugmentTests
     {
         var values = x.ToArray<double>();
         double At(int image, int channel, int row, int column) =>
-            row is >= 0 and < Height && column is >= 0 and < Width
-                ? values[((image * 2 + channel) * Height + row) * Width + column]
-                : 0;
+            row is >= 0 and < Height && column is >= 0 and < Width ? values[((image * 2 + channel) * Height + row) * Width + column] : 0;
         return Tensor
             .From([
                 .. from image in Enumerable.Range(0, Count)
@@ -58,29 +56,23 @@ public sealed class DiffAugmentTests
         int[] centreRows = [0, 3, 5],
             centreColumns = [4, 2, 1];
         Near.Equal(
-            ByPixel(
-                x,
-                (at, image, channel, row, column) =>
-                    row - centreRows[image] + 1 is >= 0 and < 3 && column - centreColumns[image] + 1 is >= 0 and < 3
-                        ? 0
-                        : at(image, channel, row, column)
+            ByPixel(x, (at, image, channel, row, column) =>
+                row - centreRows[image] + 1 is >= 0 and < 3 && column - centreColumns[image] + 1 is >= 0 and < 3
+                    ? 0
+                    : at(image, channel, row, column)
             ),
             DiffAugment.Cutout(x, Draws(centreRows), Draws(centreColumns), applied),
             0
         );
         double[] factors = [1.25, 3, 0.8];
-        Near.Equal(
-            ByPixel(x, (at, image, channel, row, column) =>
-                {
-                    var (fromRow, fromColumn) = ((row - 2.5) / factors[image] + 2.5, (column - 2.0) / factors[image] + 2);
-                    var (top, left) = ((int)Math.Floor(fromRow), (int)Math.Floor(fromColumn));
-                    var (down, right) = (fromRow - top, fromColumn - left);
-                    return (1 - down) * ((1 - right) * at(image, channel, top, left) + right * at(image, channel, top, left + 1))
-                        + down * ((1 - right) * at(image, channel, top + 1, left) + right * at(image, channel, top + 1, left + 1));
-                }),
-            DiffAugment.Scaling(x, Tensor.From(factors), applied),
-            1e-12
-        );
+        Near.Equal(ByPixel(x, (at, image, channel, row, column) =>
+            {
+                var (fromRow, fromColumn) = ((row - 2.5) / factors[image] + 2.5, (column - 2.0) / factors[image] + 2);
+                var (top, left) = ((int)Math.Floor(fromRow), (int)Math.Floor(fromColumn));
+                var (down, right) = (fromRow - top, fromColumn - left);
+                return (1 - down) * ((1 - right) * at(image, channel, top, left) + right * at(image, channel, top, left + 1))
+                    + down * ((1 - right) * at(image, channel, top + 1, left) + right * at(image, channel, top + 1, left + 1));
+            }), DiffAugment.Scaling(x, Tensor.From(factors), applied), 1e-12);
     }
 
     [Fact]
@@ -95,15 +87,11 @@ public sealed class DiffAugmentTests
             DiffAugment.Brightness(x, Tensor.From(draws), applied),
             1e-12
         );
-        Near.Equal(
-            ByPixel(x, (at, image, channel, row, column) =>
-                {
-                    var mean = (at(image, 0, row, column) + at(image, 1, row, column)) / 2;
-                    return (at(image, channel, row, column) - mean) * draws[image] + mean;
-                }),
-            DiffAugment.Saturation(x, Tensor.From(draws), applied),
-            1e-12
-        );
+        Near.Equal(ByPixel(x, (at, image, channel, row, column) =>
+            {
+                var mean = (at(image, 0, row, column) + at(image, 1, row, column)) / 2;
+                return (at(image, channel, row, column) - mean) * draws[image] + mean;
+            }), DiffAugment.Saturation(x, Tensor.From(draws), applied), 1e-12);
         var means = x.Mean((1, 2, 3)).ToArray<double>();
         Near.Equal(
             ByPixel(x, (at, image, channel, row, column) => (at(image, channel, row, column) - means[image]) * draws[image] + means[image]),

@@ -37,9 +37,9 @@ internal sealed partial class TinyGenerator : ImageGenerator
 }
 
 /// <summary>A smooth discriminator with a direction that follows what passes while it is trained, where it may.</summary>
-internal sealed partial class TinyDiscriminator(int multiple = 1, bool follows = true) : Discriminator
+internal sealed partial class TinyDiscriminator(int multiple = 1, bool follows = true, int channels = 3) : Discriminator
 {
-    private readonly Conv2d stem = new(3, 5, 3, stride: 2, padding: 1);
+    private readonly Conv2d stem = new(channels, 5, 3, stride: 2, padding: 1);
     private readonly Linear head = new(5, 1);
     private readonly ModuleBuffer direction = new(Torch.Ones(5));
 
@@ -63,9 +63,10 @@ internal sealed partial class TinyDiscriminator(int multiple = 1, bool follows =
 }
 
 /// <summary>Makes <see cref="TinyDiscriminator"/>.</summary>
+[RecipeName("tiny_discriminator")]
 internal sealed record TinyDiscriminatorOptions(int Multiple = 1) : DiscriminatorOptions
 {
-    public override Models.Discriminator Create(int side, int channels) => new TinyDiscriminator(Multiple);
+    public override Models.Discriminator Create(int side, int channels) => new TinyDiscriminator(Multiple, channels: channels);
 }
 
 /// <summary>Small trainings of a generator.</summary>
@@ -87,12 +88,14 @@ internal static class TinyGan
                     var (own, side) = (replica ?? Replica.Single, TinyGenerator.Side);
                     float[][] images =
                     [
-                        .. Enumerable.Range(0, BatchSize).Select(_ =>
-                            Enumerable
-                                .Range(0, 3 * side * side)
-                                .Select(i => (float)(random.NextDouble() * 0.5 + (i % side < side / 2 ? 0.5 : -1)))
-                                .ToArray()
-                        ),
+                        .. Enumerable
+                            .Range(0, BatchSize)
+                            .Select(_ =>
+                                Enumerable
+                                    .Range(0, 3 * side * side)
+                                    .Select(i => (float)(random.NextDouble() * 0.5 + (i % side < side / 2 ? 0.5 : -1)))
+                                    .ToArray()
+                            ),
                     ];
                     var share = BatchShare.Of(BatchSize, own);
                     using var scope = new Scope();

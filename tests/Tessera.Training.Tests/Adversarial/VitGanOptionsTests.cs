@@ -32,7 +32,10 @@ public sealed class VitGanOptionsTests
         );
         var options = (VitGanOptions)recipe.Objective;
         Assert.Equal(new VitDiscriminatorOptions(Dim: 64, Depth: 2, Heads: 2), options.Discriminator);
-        Assert.Equal((0, 10, 0.8, 0.8, 2), (options.R1, options.BcrReal, options.DiffAugment.Scaling, options.DiffAugment.Color, options.GeneratorEvery));
+        Assert.Equal(
+            (0, 10, 0.8, 0.8, 2),
+            (options.R1, options.BcrReal, options.DiffAugment.Scaling, options.DiffAugment.Color, options.GeneratorEvery)
+        );
         Assert.Equal((1e6, 1_000_000L), (recipe.Train.EmaHalfLife!.Value, recipe.Train.EmaStart));
         Assert.Equal(recipe.Objective, Experiments.Recipe.Parse(recipe.ToYaml(), "again.yaml").Objective);
     }

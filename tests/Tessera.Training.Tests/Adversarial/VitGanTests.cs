@@ -47,11 +47,9 @@ public sealed partial class VitGanTests
         // d |w|^2 / dw = 2 w.
         Near.Equal(flat.Weight.Detach() * 1.2, Autograd.Grad([terms.R1], [flat.Weight], retainGraph: true)[0]!, 1e-10);
         // Both sides: of D(x) - D(x)/2 the gradient is half that of D(x).
-        var expected =
-            (
-                2 * (Tensor.From(ofReal) / 2).Reshape(3, 1, 1, 1) * real
-                + 5 * (Tensor.From(ofFake) / 2).Reshape(3, 1, 1, 1) * fake
-            ).Mean(0);
+        var expected = (
+            2 * (Tensor.From(ofReal) / 2).Reshape(3, 1, 1, 1) * real + 5 * (Tensor.From(ofFake) / 2).Reshape(3, 1, 1, 1) * fake
+        ).Mean(0);
         Near.Equal(expected, Autograd.Grad([terms.Consistency], [flat.Weight])[0]!, 1e-10);
         Assert.Null(DiscriminatorTerms.Of(flat, options, real, fake, images => images, penalized: false).R1);
     }
@@ -195,15 +193,11 @@ public sealed partial class VitGanTests
                         }
                     );
                 },
-                discriminator: () =>
-                    new Told(
-                        options.Discriminator.Create(TinyGenerator.Side, 3),
-                        () =>
-                        {
-                            if (--left == 0)
-                                stop.Cancel();
-                        }
-                    )
+                discriminator: () => new Told(options.Discriminator.Create(TinyGenerator.Side, 3), () =>
+                    {
+                        if (--left == 0)
+                            stop.Cancel();
+                    })
             );
             using (trainer)
             {
@@ -250,7 +244,16 @@ public sealed partial class VitGanTests
         var (state, log) = Run(whole.Path, []);
         // Passes of the discriminator: 1 and 2 of a step are its own phase, 3 is the generator's.
         var perStep = generatorEvery == 1 ? 3 : 2.5;
-        foreach (var stops in (int[][])[[1], [3], [4, 1], [(int)(perStep * 4) - 1], [(int)(perStep * 6) + 1, 2, 3, 3]])
+        foreach (
+            var stops in (int[][])
+                [
+                    [1],
+                    [3],
+                    [4, 1],
+                    [(int)(perStep * 4) - 1],
+                    [(int)(perStep * 6) + 1, 2, 3, 3],
+                ]
+        )
         {
             using var parts = new TempFolder();
             var (found, foundLog) = Run(parts.Path, stops);
@@ -423,7 +426,10 @@ public sealed partial class VitGanTests
             var done = 0;
             var (trainer, method, _) = TinyGan.Training(
                 folder,
-                TinyGan.Options with { DiffAugment = none },
+                TinyGan.Options with
+                {
+                    DiffAugment = none,
+                },
                 new(Seed: 5, EmaHalfLife: 30),
                 spread: 0,
                 group: group,
@@ -462,9 +468,7 @@ public sealed partial class VitGanTests
         Assert.True(new VitGan(TinyGan.Options, Context(6)).MeanOverSamples);
         Assert.Equal(
             "it makes images of 3 channels, and those of the data have 2",
-            Assert
-                .Throws<ArgumentException>(() => new VitGan(grouped, Context(8) with { Normalization = new([0, 0], [1, 1]) }))
-                .Message
+            Assert.Throws<ArgumentException>(() => new VitGan(grouped, Context(8) with { Normalization = new([0, 0], [1, 1]) })).Message
         );
         var method = new VitGan(TinyGan.Options, Context(6));
         Assert.Equal(
@@ -483,7 +487,10 @@ public sealed partial class VitGanTests
         using var scope = new Scope();
         var (trainer, method, _) = TinyGan.Training(
             // Mirrored images would be bright on both sides.
-            options: TinyGan.Options with { DiffAugment = new(Flip: 0) },
+            options: TinyGan.Options with
+            {
+                DiffAugment = new(Flip: 0),
+            },
             epochs: 60,
             train: new(Seed: 5),
             discriminator: () => new Placed()

@@ -2,8 +2,8 @@ namespace Tessera.Training.Objectives.Adversarial;
 
 /// <summary>
 /// Augmentations through which gradients flow, also those of gradients. Zhao et al., "Differentiable Augmentation for Data-Efficient GAN
-/// Training", 2020, arXiv:2006.10738. Images are [B, C, H, W] in [-1, 1], so that 0 is the gray that fills; each step takes a draw per image,
-/// [B], and whether it is applied to that image, a boolean [B]. Nothing is clamped.
+/// Training", 2020, arXiv:2006.10738. Images are [B, C, H, W] in [-1, 1], so that 0 is the gray that fills; each step takes a draw per
+/// image, [B], and whether it is applied to that image, a boolean [B]. Nothing is clamped.
 /// </summary>
 public static class DiffAugment
 {
@@ -22,7 +22,8 @@ public static class DiffAugment
     /// <param name="x">Images.</param>
     /// <param name="factor">Factor of the distance per image.</param>
     /// <param name="applied">Whether it happens, per image.</param>
-    public static Tensor Saturation(Tensor x, Tensor factor, Tensor applied) => Torch.Scope(() => Around(x, x.Mean(1, true), factor, applied));
+    public static Tensor Saturation(Tensor x, Tensor factor, Tensor applied) =>
+        Torch.Scope(() => Around(x, x.Mean(1, true), factor, applied));
 
     /// <summary>Moves all values away from the mean of the image, or towards it.</summary>
     /// <param name="x">Images.</param>

@@ -7,8 +7,8 @@ namespace Tessera.Training.Objectives.Adversarial;
 /// authors' reproduction of ViTGAN; the paper has color, translation, scaling and cutout with 0.8 each and no flip.
 /// </summary>
 /// <param name="Color">
-/// Probability of each of brightness (up to half of the range up or down, in [-1, 1] by 0.5), saturation (0 to 2 times) and contrast (0.5 to
-/// 1.5 times), from 0 (never) to 1; 0.8 by default.
+/// Probability of each of brightness (up to half of the range up or down, in [-1, 1] by 0.5), saturation (0 to 2 times) and contrast (0.5
+/// to 1.5 times), from 0 (never) to 1; 0.8 by default.
 /// </param>
 /// <param name="Translation">Probability of moving by up to an eighth of the side, from 0 to 1; 0.8 by default.</param>
 /// <param name="Flip">Probability of mirroring left and right, from 0 to 1; 0.45 by default.</param>

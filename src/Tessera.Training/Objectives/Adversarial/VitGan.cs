@@ -6,8 +6,8 @@ using Tessera.Training.Losses;
 namespace Tessera.Training.Objectives.Adversarial;
 
 /// <summary>
-/// A generator and a discriminator that learn in turn. Lee et al., "ViTGAN: Training GANs with Vision Transformers", 2021, arXiv:2107.04589,
-/// as the authors' reproduction has it: real and generated images pass the discriminator as one batch under differentiable augmentation; it
+/// A generator and a discriminator that learn in turn. Lee et al., "ViTGAN: Training GANs with Vision Transformers", 2021,
+/// arXiv:2107.04589, as the authors' reproduction has it: real and generated images pass the discriminator as one batch under differentiable augmentation; it
 /// is held smooth by the penalty R1 and by balanced consistency. The discriminator's phase comes first in a step.
 /// </summary>
 public sealed partial class VitGan : Objective

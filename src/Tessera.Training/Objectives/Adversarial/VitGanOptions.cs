@@ -13,10 +13,12 @@ namespace Tessera.Training.Objectives.Adversarial;
 /// Steps from one R1 to the next, from 1 (the default) to 1024; it counts so many times then, so that its mean over steps stays the same.
 /// </param>
 /// <param name="BcrReal">Weight of the balanced consistency of real images, from 0 (none) to 1000; 1 by default, 10 in the paper.</param>
-/// <param name="BcrFake">Weight of the balanced consistency of generated images, from 0 (none) to 1000; 1 by default, 10 in the paper.</param>
+/// <param name="BcrFake">
+/// Weight of the balanced consistency of generated images, from 0 (none) to 1000; 1 by default, 10 in the paper.
+/// </param>
 /// <param name="DiffAugment">
-/// Augmentation of all images before the discriminator; its defaults where it is left out, and <c>{ color: 0, translation: 0, flip: 0, cutout:
-/// 0 }</c> for none.
+/// Augmentation of all images before the discriminator; its defaults where it is left out, and
+/// <c>{ color: 0, translation: 0, flip: 0, cutout: 0 }</c> for none.
 /// </param>
 /// <param name="GeneratorEvery">Steps of the discriminator for each of the generator, from 1 (the default) to 100.</param>
 [RecipeName("vitgan")]
