@@ -118,9 +118,7 @@ public sealed partial class VitDiscriminator : Discriminator
             return x + fc2.Call(Activated(fc1.Call(norm2.Call(x))));
         }
 
-        // GELU in elementary functions: the kernel has no second derivative.
-        private Tensor Activated(Tensor x) =>
-            activation == VitDiscriminatorActivation.Silu ? x.Silu() : x * 0.5 * (1 + (x / Math.Sqrt(2)).Erf());
+        private Tensor Activated(Tensor x) => activation == VitDiscriminatorActivation.Silu ? x.Silu() : x.Gelu();
     }
 
     /// <summary>

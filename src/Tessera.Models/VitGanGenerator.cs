@@ -283,13 +283,10 @@ public sealed partial class VitGanGenerator : ImageGenerator
             var packed = toQkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             var scores = query.Matmul(key.MT);
+            // As the authors' code: the mean of a query's squares stands for the length of its key too, and the sign is that of a distance.
+            // What a query adds to all its scores is left out: softmax does not see it, and it would only round.
             if (compareLengths)
-            {
-                // What the authors' code does, although queries and keys differ: the mean of squares stands for both lengths, and the sign
-                // is that of a distance.
-                var length = query.Square().Mean([-1], true); // [B, h, N, 1]
-                scores = length - 2 * scores + length.MT;
-            }
+                scores = query.Square().Mean([-1]).Unsqueeze(-2) - 2 * scores;
             var weights = Record("attention", (scores * (temperature / Math.Sqrt(dim / heads))).Softmax(-1));
             return toOut.Call(weights.Matmul(value).Transpose(1, 2).Reshape(batch, tokens, dim));
         }
@@ -338,8 +335,7 @@ public sealed partial class VitGanGenerator : ImageGenerator
         }
 
         // About as long as 1.
-        private static Parameter Vector(int length) =>
-            Init.Normal(new Parameter(length) { RequiresGrad = false }, 1 / Math.Sqrt(length));
+        private static Parameter Vector(int length) => Init.Normal(new Parameter(length) { RequiresGrad = false }, 1 / Math.Sqrt(length));
 
         internal bool KeepsSigma => sigmaInit is not null;
 

@@ -159,11 +159,7 @@ public class VitGanTests
         var report = fresh.Load(published);
         Assert.Contains(report.Notes, note => note.StartsWith("sigma_init of 8 layers is not in the weights", StringComparison.Ordinal));
         Assert.Contains(report.Notes, note => note.StartsWith("layers.1.attn.to_qkv.module.weight is left out", StringComparison.Ordinal));
-        Assert.Equal(
-            Math.Sqrt(72) + Math.Sqrt(24),
-            fresh.StateDict()["layers.1.attn.to_qkv.module.sigma_init"].ToDouble(),
-            1e-4
-        );
+        Assert.Equal(Math.Sqrt(72) + Math.Sqrt(24), fresh.StateDict()["layers.1.attn.to_qkv.module.sigma_init"].ToDouble(), 1e-4);
         Assert.True(fresh.StateDict()["layers.1.ff.net.0.module.weight_bar"].Equal(published["layers.1.ff.net.0.module.weight_bar"]));
     }
 
@@ -209,15 +205,13 @@ public class VitGanTests
         generator.Call(Torch.Randn([2, 24])).Square().Sum().Backward();
         string[] still = [.. generator.NamedParameters().Where(p => p.Parameter.Grad is null).Select(p => p.Name)];
         Assert.Equal(2 * (1 + 4 * 2), still.Length);
-        Assert.All(
-            still,
-            name =>
-                Assert.True(
-                    name.EndsWith("weight_u", StringComparison.Ordinal)
-                        || name.EndsWith("weight_v", StringComparison.Ordinal)
-                        || name.EndsWith("to_qkv.module.bias", StringComparison.Ordinal),
-                    name
-                )
+        Assert.All(still, name =>
+            Assert.True(
+                name.EndsWith("weight_u", StringComparison.Ordinal)
+                    || name.EndsWith("weight_v", StringComparison.Ordinal)
+                    || name.EndsWith("to_qkv.module.bias", StringComparison.Ordinal),
+                name
+            )
         );
     }
 
@@ -226,10 +220,7 @@ public class VitGanTests
     {
         using var scope = Torch.Scope();
         Assert.Contains("multiple of the 4 tokens", Assert.Throws<ArgumentException>(() => Generator(Small(size: 18))).Message);
-        Assert.Contains(
-            "doubled",
-            Assert.Throws<ArgumentException>(() => Generator(Small(VitGanPixelMapping.Convolution, 12))).Message
-        );
+        Assert.Contains("doubled", Assert.Throws<ArgumentException>(() => Generator(Small(VitGanPixelMapping.Convolution, 12))).Message);
         Assert.Contains("5 heads", Assert.Throws<ArgumentException>(() => Generator(Small() with { Heads = 5 })).Message);
         Assert.Contains("Depth must be 1", Assert.Throws<ArgumentException>(() => Generator(Small() with { Depth = 0 })).Message);
         var generator = Generator();

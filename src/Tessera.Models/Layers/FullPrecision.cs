@@ -14,6 +14,5 @@ internal static class FullPrecision
 
     /// <summary>The tensor in float32 where its type is shorter, else itself.</summary>
     /// <param name="tensor">Of a floating-point type.</param>
-    internal static Tensor Widened(Tensor tensor) =>
-        tensor.DType is DType.Float16 or DType.BFloat16 ? tensor.To(DType.Float32) : tensor;
+    internal static Tensor Widened(Tensor tensor) => tensor.DType is DType.Float16 or DType.BFloat16 ? tensor.To(DType.Float32) : tensor;
 }

@@ -39,9 +39,7 @@ internal sealed partial class LowPass : Layer
         // kernel reads the same from all sides, so it need not be turned round.
         var planes = input.Reshape(batch * channels, 1, height, width);
         var filter = kernel.Unsqueeze(0).Unsqueeze(0);
-        var result = doubles
-            ? Torch.ConvTranspose2d(planes, filter, null, 2, padding)
-            : Torch.Conv2d(planes, filter, null, 1, padding);
+        var result = doubles ? Torch.ConvTranspose2d(planes, filter, null, 2, padding) : Torch.Conv2d(planes, filter, null, 1, padding);
         return result.Reshape(batch, channels, result.Size(2), result.Size(3));
     }
 }

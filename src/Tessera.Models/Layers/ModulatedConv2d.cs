@@ -38,10 +38,9 @@ internal sealed partial class ModulatedConv2d : Module<(Tensor Map, Tensor Style
         var scale = modulation.Call(input.Style); // [B, in]
         var kernel = weight.Squeeze(0) * EqualLinear.Scale(weight.Elements / weight.Size(1));
         var map = input.Map * scale.Unsqueeze(-1).Unsqueeze(-1);
-        var result =
-            blur is null
-                ? Torch.Conv2d(map, kernel, null, padding: kernel.Size(-1) / 2)
-                : Torch.ConvTranspose2d(map, kernel.Transpose(0, 1), null, 2);
+        var result = blur is null
+            ? Torch.Conv2d(map, kernel, null, padding: kernel.Size(-1) / 2)
+            : Torch.ConvTranspose2d(map, kernel.Transpose(0, 1), null, 2);
         if (demodulate)
             result *= Demodulation(kernel, scale).Unsqueeze(-1).Unsqueeze(-1);
         return blur is null ? result : blur.Call(result);

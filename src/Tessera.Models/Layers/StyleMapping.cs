@@ -12,10 +12,7 @@ internal static class StyleMapping
     /// <param name="width">Width of the vectors.</param>
     /// <param name="layers">Number of maps.</param>
     internal static Sequential Create(int width, int layers) =>
-        new([
-            new UnitVariance(),
-            .. Enumerable.Range(0, layers).Select(_ => new EqualLinear(width, width, rate: 0.01, activated: true)),
-        ]);
+        new([new UnitVariance(), .. Enumerable.Range(0, layers).Select(_ => new EqualLinear(width, width, rate: 0.01, activated: true))]);
 
     private sealed class UnitVariance : Layer
     {
