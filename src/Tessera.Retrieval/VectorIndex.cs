@@ -50,7 +50,7 @@ public sealed unsafe class VectorIndex : IDisposable
         if (Path.Exists(path))
             throw new IndexException($"{path} exists already: open it to add to it, or remove it first");
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        var file = IndexFile.Create(temporary, disk);
+        var file = Written(path, () => IndexFile.Create(temporary, disk));
         try
         {
             Written(path, () =>
@@ -58,6 +58,7 @@ public sealed unsafe class VectorIndex : IDisposable
                 HeaderRecord.Append(file, header, isLast: true);
                 file.Finish(1);
                 file.Publish(path, overwrite: false);
+                return 0;
             });
             return new(path, file, true, disk);
         }
@@ -300,8 +301,11 @@ public sealed unsafe class VectorIndex : IDisposable
         contents.CheckVectors(0, Torch.Threads);
         // Only who holds the lock on the index gets here: what lies there was left by a program that was ended.
         var temporary = $"{path}.compact";
-        File.Delete(temporary);
-        var file = IndexFile.Create(temporary, disk);
+        var file = Written(path, () =>
+        {
+            File.Delete(temporary);
+            return IndexFile.Create(temporary, disk);
+        });
         try
         {
             Written(path, () =>
@@ -310,6 +314,7 @@ public sealed unsafe class VectorIndex : IDisposable
                 CopyItems(file);
                 file.Finish(contents.File.Committed.NextId);
                 file.Publish(path, overwrite: true);
+                return 0;
             });
         }
         catch
@@ -349,6 +354,7 @@ public sealed unsafe class VectorIndex : IDisposable
             {
                 append();
                 contents.Commit(nextId);
+                return 0;
             }
             catch
             {
@@ -357,15 +363,15 @@ public sealed unsafe class VectorIndex : IDisposable
             }
         });
 
-    private static void Written(string path, Action write)
+    private static T Written<T>(string path, Func<T> write)
     {
         try
         {
-            write();
+            return write();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new IndexException($"{path} cannot be written: {error.Message}; it holds what it held before", error);
+            throw new IndexException($"{path} cannot be written: {error.Message.TrimEnd('.')}; what it held before is still there", error);
         }
     }
 

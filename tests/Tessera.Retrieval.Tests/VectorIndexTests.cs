@@ -112,6 +112,17 @@ public sealed class VectorIndexTests : IDisposable
         Assert.Contains("for reading", Assert.Throws<IndexException>(() => reader.Remove([1])).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Who_opened_a_file_that_was_replaced_does_not_write_to_it()
+    {
+        File.WriteAllText(folder["a"], "old");
+        using var old = File.OpenHandle(folder["a"]);
+        Assert.False(WriterLock.WasReplaced(old));
+        File.WriteAllText(folder["b"], "new");
+        File.Move(folder["b"], folder["a"], overwrite: true);
+        Assert.True(WriterLock.WasReplaced(old));
+    }
+
     [Theory]
     [InlineData(new float[] { 1, 0, 0 }, 1, "not a multiple")]
     [InlineData(new float[] { 1, 0, 0, 1 }, 1, "vector 0 has length 1.4142; it must be 1")]

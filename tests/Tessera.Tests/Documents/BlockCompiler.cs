@@ -74,7 +74,14 @@ internal sealed class BlockCompiler
     }
 
     private static bool IsOurs(string assembly) =>
-        assembly is "Tessera" or "Tessera.Torch" or "Tessera.Models" or "Tessera.Data" or "Tessera.Training" or "Tessera.Deploy";
+        assembly
+            is "Tessera"
+                or "Tessera.Torch"
+                or "Tessera.Models"
+                or "Tessera.Data"
+                or "Tessera.Training"
+                or "Tessera.Deploy"
+                or "Tessera.Retrieval";
 
     /// <summary>The errors of a block, each with document and line.</summary>
     internal IReadOnlyList<string> Errors(CodeBlock block)
