@@ -26,8 +26,8 @@ try
     Say($"# An index of {count:n0} vectors of {Dimension} numbers, {threads} threads");
     Say("");
     Say(
-        $"{Processor()}. Vectors around {clusters:n0} centres: each its centre (normal, deviation 1 in each number), {Spread} in {Directions} directions "
-            + $"that all share and {Noise} in each number, made unit vectors; seed 1. Queries are drawn alike. Times are medians."
+        $"{Processor()}. Vectors around {clusters:n0} centres: each its centre (normal, deviation 1 in each number), {Spread} in "
+            + $"{Directions} directions that all share and {Noise} in each number, made unit vectors; seed 1. Queries are drawn alike. Times are medians."
     );
     Say("");
     using var index = VectorIndex.Create(path, new(Dimension, "none", "none", "none"));

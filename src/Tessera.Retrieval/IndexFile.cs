@@ -37,7 +37,9 @@ internal sealed unsafe class IndexFile : IDisposable
     /// <summary>Makes a file, under a name of its own until <see cref="Publish"/>.</summary>
     internal static IndexFile Create(string path, Disk disk)
     {
-        var handle = Opened(path, () => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
+        var handle = Opened(path, () =>
+            File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete)
+        );
         var index = new IndexFile(path, handle, disk);
         try
         {
@@ -209,7 +211,10 @@ internal sealed unsafe class IndexFile : IDisposable
         var start = maps.At(position) - position;
         while (position < limit)
         {
-            var header = limit - position < RecordHeader.Bytes ? default : MemoryMarshal.Read<RecordHeader>(new(start + position, RecordHeader.Bytes));
+            var header =
+                limit - position < RecordHeader.Bytes
+                    ? default
+                    : MemoryMarshal.Read<RecordHeader>(new(start + position, RecordHeader.Bytes));
             if (!header.IsSound(position, limit) || header.Sequence != sequence)
                 return isCommitted ? throw Damaged($"there is no sound record at byte {position}") : position;
             var record = new Record(header, position) { Start = start + position };
@@ -270,7 +275,11 @@ internal sealed unsafe class IndexFile : IDisposable
             disk.Write(file, body.Chunk(chunk), at);
         var record = new Record(header, written);
         if (body.Length % RecordHeader.Bytes != 0)
-            disk.Write(file, new byte[RecordHeader.Padded(body.Length) - body.Length], record.End - (RecordHeader.Padded(body.Length) - body.Length));
+            disk.Write(
+                file,
+                new byte[RecordHeader.Padded(body.Length) - body.Length],
+                record.End - (RecordHeader.Padded(body.Length) - body.Length)
+            );
         pending.Add(record);
         written = record.End;
     }

@@ -42,7 +42,6 @@ internal static partial class WriterLock
 
     /// <summary>Whether another file has taken the name of an open one, as a compaction does.</summary>
     internal static bool WasReplaced(SafeFileHandle file) =>
-        new FileInfo(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}")).LinkTarget
-            is { } target
+        new FileInfo(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}")).LinkTarget is { } target
         && target.EndsWith(" (deleted)", StringComparison.Ordinal);
 }
