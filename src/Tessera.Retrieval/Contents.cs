@@ -67,7 +67,8 @@ internal sealed unsafe class Contents : IDisposable
         }
     }
 
-    private IndexException Inconsistent(Record record) => Damaged(File.Path, $"the record at byte {record.Position} contradicts those before it");
+    private IndexException Inconsistent(Record record) =>
+        Damaged(File.Path, $"the record at byte {record.Position} contradicts those before it");
 
     /// <summary>The row of an id that is there; -1 where none is.</summary>
     internal int LivingRowOf(long id) => RowOf(id) is >= 0 and var row && Alive.Contains(row) ? row : -1;
@@ -192,14 +193,16 @@ internal sealed unsafe class Contents : IDisposable
             {
                 var record = items[recordsWithFields];
                 for (var row = record.FirstRow; row < record.FirstRow + record.Rows; row++)
-                foreach (var field in record.ItemOf(row))
-                    if (field.Key.Length > text.Length)
-                        fields.Add(Encoding.UTF8.GetString(field.Key));
-                    else
-                        known.Add(text[..Encoding.UTF8.GetChars(field.Key, text)]);
+                    foreach (var field in record.ItemOf(row))
+                        if (field.Key.Length > text.Length)
+                            fields.Add(Encoding.UTF8.GetString(field.Key));
+                        else
+                            known.Add(text[..Encoding.UTF8.GetChars(field.Key, text)]);
             }
             if (Rows > 0 && filter.Fields.FirstOrDefault(field => !fields.Contains(field)) is { } unknown)
-                throw new IndexException($"{File.Path}: no item has the field '{unknown}' that the filter '{filter}' asks for{Known(unknown)}");
+                throw new IndexException(
+                    $"{File.Path}: no item has the field '{unknown}' that the filter '{filter}' asks for{Known(unknown)}"
+                );
         }
     }
 
@@ -208,7 +211,9 @@ internal sealed unsafe class Contents : IDisposable
         if (Spelling.Meant(unknown, fields) is { } meant)
             return $"; is '{meant}' meant?";
         string[] some = [.. fields.Order(StringComparer.Ordinal).Take(10)];
-        return some.Length == 0 ? "; the items have none" : $"; there are {string.Join(", ", some)}{(fields.Count > some.Length ? " and others" : "")}";
+        return some.Length == 0
+            ? "; the items have none"
+            : $"; there are {string.Join(", ", some)}{(fields.Count > some.Length ? " and others" : "")}";
     }
 
     public void Dispose()

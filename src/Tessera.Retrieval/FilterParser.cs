@@ -35,7 +35,9 @@ internal sealed class FilterParser
     internal FilterCondition ParseAll()
     {
         var condition = Any();
-        return Current.Kind == TokenKind.End ? condition : throw Unreadable($"'{Current.Text}' is one too many; and or or joins conditions");
+        return Current.Kind == TokenKind.End
+            ? condition
+            : throw Unreadable($"'{Current.Text}' is one too many; and or or joins conditions");
     }
 
     private enum TokenKind
@@ -70,7 +72,9 @@ internal sealed class FilterParser
                 _ => new(TokenKind.Sign, sign, start),
             };
         }
-        while (position < text.Length && !char.IsWhiteSpace(text[position]) && !"\"(),=!<>".Contains(text[position], StringComparison.Ordinal))
+        while (
+            position < text.Length && !char.IsWhiteSpace(text[position]) && !"\"(),=!<>".Contains(text[position], StringComparison.Ordinal)
+        )
             position++;
         return new(TokenKind.Word, text[start..position], start);
     }

@@ -172,10 +172,9 @@ internal sealed unsafe class Graph : IDisposable
         {
             fixed (ulong* to = rows)
             fixed (float* beside = distances)
-                found =
-                    allowed is null
-                        ? USearch.Search(index, query, USearch.Float32, (nuint)effort, to, beside, ref error)
-                        : USearch.FilteredSearch(index, query, USearch.Float32, (nuint)effort, RowFilter, allowed, to, beside, ref error);
+                found = allowed is null
+                    ? USearch.Search(index, query, USearch.Float32, (nuint)effort, to, beside, ref error)
+                    : USearch.FilteredSearch(index, query, USearch.Float32, (nuint)effort, RowFilter, allowed, to, beside, ref error);
         }
         finally
         {

@@ -43,7 +43,17 @@ internal static unsafe class HeaderRecord
         {
             return null;
         }
-        if (text is not { Dimension: >= 1, Model: not null, ModelHash: not null, PreprocessingHash: not null, Notes: not null, ProjectionWidth: >= 0 })
+        if (
+            text
+            is not {
+                Dimension: >= 1,
+                Model: not null,
+                ModelHash: not null,
+                PreprocessingHash: not null,
+                Notes: not null,
+                ProjectionWidth: >= 0
+            }
+        )
             return null;
         var floats = text.ProjectionWidth == 0 ? 0 : text.ProjectionWidth * (1L + text.Dimension);
         if (record.Header.BodyBytes != 4 * floats || !record.IsSoundThroughout(1))

@@ -37,10 +37,14 @@ internal sealed unsafe class IndexFile : IDisposable
     /// <summary>Makes a file, under a name of its own until <see cref="Publish"/>.</summary>
     internal static IndexFile Create(string path, Disk disk)
     {
-        var handle = Opened(path, () => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None));
+        var handle = Opened(path, () =>
+            File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete)
+        );
         var index = new IndexFile(path, handle, disk);
         try
         {
+            // It keeps the lock when it gets its name.
+            WriterLock.TryTake(handle);
             var page = new byte[24];
             BinaryPrimitives.WriteUInt64LittleEndian(page, Magic);
             BinaryPrimitives.WriteInt32LittleEndian(page.AsSpan(8), Version);
@@ -55,6 +59,7 @@ internal sealed unsafe class IndexFile : IDisposable
         catch
         {
             index.Dispose();
+            File.Delete(path);
             throw;
         }
     }
@@ -69,14 +74,7 @@ internal sealed unsafe class IndexFile : IDisposable
     /// <summary>Opens a file, and checks all that is committed but the bodies of records.</summary>
     internal static IndexFile Open(string path, bool write, Disk disk)
     {
-        // A lock that writers alone take: readers see what was committed when they came.
-        var handle = Opened(
-            path,
-            () =>
-                write
-                    ? File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)
-                    : File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete)
-        );
+        var handle = Opened(path, () => write ? OpenedAlone(path) : OpenedBesideOthers(path, FileAccess.Read));
         var index = new IndexFile(path, handle, disk);
         try
         {
@@ -90,10 +88,33 @@ internal sealed unsafe class IndexFile : IDisposable
         }
     }
 
+    private static SafeFileHandle OpenedBesideOthers(string path, FileAccess access) =>
+        File.OpenHandle(path, FileMode.Open, access, FileShare.ReadWrite | FileShare.Delete);
+
+    private static SafeFileHandle OpenedAlone(string path)
+    {
+        while (true)
+        {
+            var handle = OpenedBesideOthers(path, FileAccess.ReadWrite);
+            try
+            {
+                if (!WriterLock.TryTake(handle))
+                    throw new IndexException($"{path}: another program is writing to it; only one can at a time");
+                // Between opening and locking, the writer that was there may have put another file in the place of this one.
+                if (!WriterLock.WasReplaced(handle))
+                    return handle;
+            }
+            catch
+            {
+                handle.Dispose();
+                throw;
+            }
+            handle.Dispose();
+        }
+    }
+
     private static SafeFileHandle Opened(string path, Func<SafeFileHandle> open)
     {
-        // What .NET gives on Linux where somebody else holds the lock: EAGAIN.
-        const int wouldBlock = 11;
         try
         {
             return open();
@@ -105,10 +126,6 @@ internal sealed unsafe class IndexFile : IDisposable
         catch (DirectoryNotFoundException error)
         {
             throw new IndexException($"{path}: there is no folder {System.IO.Path.GetDirectoryName(path)}", error);
-        }
-        catch (IOException error) when (error.HResult == wouldBlock)
-        {
-            throw new IndexException($"{path}: another program is writing to it; only one can at a time", error);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -194,7 +211,10 @@ internal sealed unsafe class IndexFile : IDisposable
         var start = maps.At(position) - position;
         while (position < limit)
         {
-            var header = limit - position < RecordHeader.Bytes ? default : MemoryMarshal.Read<RecordHeader>(new(start + position, RecordHeader.Bytes));
+            var header =
+                limit - position < RecordHeader.Bytes
+                    ? default
+                    : MemoryMarshal.Read<RecordHeader>(new(start + position, RecordHeader.Bytes));
             if (!header.IsSound(position, limit) || header.Sequence != sequence)
                 return isCommitted ? throw Damaged($"there is no sound record at byte {position}") : position;
             var record = new Record(header, position) { Start = start + position };
@@ -255,7 +275,11 @@ internal sealed unsafe class IndexFile : IDisposable
             disk.Write(file, body.Chunk(chunk), at);
         var record = new Record(header, written);
         if (body.Length % RecordHeader.Bytes != 0)
-            disk.Write(file, new byte[RecordHeader.Padded(body.Length) - body.Length], record.End - (RecordHeader.Padded(body.Length) - body.Length));
+            disk.Write(
+                file,
+                new byte[RecordHeader.Padded(body.Length) - body.Length],
+                record.End - (RecordHeader.Padded(body.Length) - body.Length)
+            );
         pending.Add(record);
         written = record.End;
     }

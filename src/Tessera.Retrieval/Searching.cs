@@ -106,8 +106,14 @@ internal sealed unsafe class Searching(Contents contents, int k, RowSet allowed,
         var rows = ArrayPool<long>.Shared.Rent(results.Length * most);
         var counts = new long[results.Length];
         fixed (Stretch* parts = stretches)
-        fixed (float* firstQuery = queries, firstScore = scores)
-        fixed (long* firstRow = rows, firstCount = counts)
+        fixed (
+            float* firstQuery = queries,
+                firstScore = scores
+        )
+        fixed (
+            long* firstRow = rows,
+                firstCount = counts
+        )
         fixed (ulong* words = allowed.Words)
         {
             var search = new NearestSearch

@@ -50,7 +50,7 @@ public sealed unsafe class VectorIndex : IDisposable
         if (Path.Exists(path))
             throw new IndexException($"{path} exists already: open it to add to it, or remove it first");
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        var file = IndexFile.Create(temporary, disk);
+        var file = Written(path, () => IndexFile.Create(temporary, disk));
         try
         {
             Written(path, () =>
@@ -58,6 +58,7 @@ public sealed unsafe class VectorIndex : IDisposable
                 HeaderRecord.Append(file, header, isLast: true);
                 file.Finish(1);
                 file.Publish(path, overwrite: false);
+                return 0;
             });
             return new(path, file, true, disk);
         }
@@ -77,10 +78,13 @@ public sealed unsafe class VectorIndex : IDisposable
             return;
         if (projection.Mean.Length < 1 || projection.Rows.Length != (long)projection.Mean.Length * header.Dimension)
             throw new IndexException(
-                $"a projection from {projection.Mean.Length} to {header.Dimension} numbers has as many rows of as many numbers; there are {projection.Rows.Length} numbers"
+                $"a projection from {projection.Mean.Length} to {header.Dimension} numbers has {header.Dimension} rows of "
+                    + $"{projection.Mean.Length} numbers; there are {projection.Rows.Length} numbers"
             );
         if (projection.Mean.Length > (1 << 28) / (header.Dimension + 1))
-            throw new IndexException($"a projection from {projection.Mean.Length} to {header.Dimension} numbers is larger than an index can keep");
+            throw new IndexException(
+                $"a projection from {projection.Mean.Length} to {header.Dimension} numbers is larger than an index can keep"
+            );
     }
 
     /// <summary>Opens an index.</summary>
@@ -117,7 +121,9 @@ public sealed unsafe class VectorIndex : IDisposable
         if (vectors.Length / dimension != items.Count)
             throw new IndexException($"{path}: {vectors.Length / dimension} vectors came with {items.Count} items; each item needs one");
         if (items.Count > int.MaxValue - contents.Rows)
-            throw new IndexException($"{path}: an index holds at most {int.MaxValue} items, deleted ones included; compact it, or begin another");
+            throw new IndexException(
+                $"{path}: an index holds at most {int.MaxValue} items, deleted ones included; compact it, or begin another"
+            );
         Check(items);
         if (items.Count == 0)
             return [];
@@ -128,14 +134,23 @@ public sealed unsafe class VectorIndex : IDisposable
         fixed (float* start = vectors)
         {
             var begin = (nint)start;
-            Append(() =>
-            {
-                for (var from = 0; from < all.Length; from += slice)
+            Append(
+                () =>
                 {
-                    var count = Math.Min(slice, all.Length - from);
-                    AppendItems(contents.File, ids.AsSpan(from, count), all.AsSpan(from, count), (float*)begin + (long)from * dimension, from + count == all.Length);
-                }
-            }, first + all.Length);
+                    for (var from = 0; from < all.Length; from += slice)
+                    {
+                        var count = Math.Min(slice, all.Length - from);
+                        AppendItems(
+                            contents.File,
+                            ids.AsSpan(from, count),
+                            all.AsSpan(from, count),
+                            (float*)begin + (long)from * dimension,
+                            from + count == all.Length
+                        );
+                    }
+                },
+                first + all.Length
+            );
         }
         return ids;
     }
@@ -154,9 +169,9 @@ public sealed unsafe class VectorIndex : IDisposable
     private void Check(IReadOnlyList<IndexItem> items)
     {
         foreach (var item in items)
-            foreach (var key in item.Metadata.Keys)
-                if (key is FilterParser.Name or FilterParser.Id)
-                    throw new IndexException($"{path}: '{item.Name}' has a field '{key}', which every item has by itself; call it otherwise");
+        foreach (var key in item.Metadata.Keys)
+            if (key is FilterParser.Name or FilterParser.Id)
+                throw new IndexException($"{path}: '{item.Name}' has a field '{key}', which every item has by itself; call it otherwise");
     }
 
     private void CheckVectors(ReadOnlySpan<float> vectors, string what)
@@ -170,7 +185,9 @@ public sealed unsafe class VectorIndex : IDisposable
             foreach (var x in vectors.Slice(i * dimension, dimension))
                 sum += (double)x * x;
             if (!(Math.Abs(Math.Sqrt(sum) - 1) <= UnitTolerance))
-                throw new IndexException(FormattableString.Invariant($"{path}: {what} {i} has length {Math.Sqrt(sum):0.####}; it must be 1"));
+                throw new IndexException(
+                    FormattableString.Invariant($"{path}: {what} {i} has length {Math.Sqrt(sum):0.####}; it must be 1")
+                );
         }
     }
 
@@ -251,10 +268,18 @@ public sealed unsafe class VectorIndex : IDisposable
         var found = graph is null
             ? searching.Exact(queries)
             : searching.Approximate(queries, graph, Math.Max(most, options.Effort == 0 ? graph.Options.Effort : options.Effort));
-        return [.. found.Select(IReadOnlyList<Neighbor> (one) => [.. one.Select(row => new Neighbor(contents.ItemOf(row.Row), row.Similarity))])];
+        return
+        [
+            .. found.Select(
+                IReadOnlyList<Neighbor> (one) => [.. one.Select(row => new Neighbor(contents.ItemOf(row.Row), row.Similarity))]
+            ),
+        ];
     }
 
-    /// <summary>Builds the graph of approximate search over all items, in place of an earlier one. Items that are added later are compared one by one.</summary>
+    /// <summary>
+    /// Builds the graph of approximate search over all items, in place of an earlier one. Items that are added later are compared one by
+    /// one.
+    /// </summary>
     /// <param name="options">How.</param>
     /// <param name="progress">Gets the share that is done, on any thread.</param>
     /// <param name="stop">Gives up; the index is then as before.</param>
@@ -300,8 +325,11 @@ public sealed unsafe class VectorIndex : IDisposable
         contents.CheckVectors(0, Torch.Threads);
         // Only who holds the lock on the index gets here: what lies there was left by a program that was ended.
         var temporary = $"{path}.compact";
-        File.Delete(temporary);
-        var file = IndexFile.Create(temporary, disk);
+        var file = Written(path, () =>
+        {
+            File.Delete(temporary);
+            return IndexFile.Create(temporary, disk);
+        });
         try
         {
             Written(path, () =>
@@ -310,6 +338,7 @@ public sealed unsafe class VectorIndex : IDisposable
                 CopyItems(file);
                 file.Finish(contents.File.Committed.NextId);
                 file.Publish(path, overwrite: true);
+                return 0;
             });
         }
         catch
@@ -342,13 +371,13 @@ public sealed unsafe class VectorIndex : IDisposable
     }
 
     // Appends records and commits them; what failed leaves nothing.
-    private void Append(Action append, long nextId) =>
-        Written(path, () =>
+    private void Append(Action append, long nextId) => Written(path, () =>
         {
             try
             {
                 append();
                 contents.Commit(nextId);
+                return 0;
             }
             catch
             {
@@ -357,15 +386,15 @@ public sealed unsafe class VectorIndex : IDisposable
             }
         });
 
-    private static void Written(string path, Action write)
+    private static T Written<T>(string path, Func<T> write)
     {
         try
         {
-            write();
+            return write();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new IndexException($"{path} cannot be written: {error.Message}; it holds what it held before", error);
+            throw new IndexException($"{path} cannot be written: {error.Message.TrimEnd('.')}; what it held before is still there", error);
         }
     }
 

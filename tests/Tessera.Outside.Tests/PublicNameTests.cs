@@ -44,7 +44,16 @@ public sealed class PublicNameTests
     [Fact]
     public void All_libraries_are_looked_at() =>
         Assert.Superset(
-            new HashSet<string> { "Tessera.Torch", "Tessera.Models", "Tessera.Data", "Tessera.Training", "Tessera.Deploy", "Tessera" },
+            new HashSet<string>
+            {
+                "Tessera.Torch",
+                "Tessera.Models",
+                "Tessera.Data",
+                "Tessera.Training",
+                "Tessera.Deploy",
+                "Tessera.Retrieval",
+                "Tessera",
+            },
             Libraries.Select(library => library.GetName().Name!).ToHashSet()
         );
 

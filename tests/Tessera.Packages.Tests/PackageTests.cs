@@ -17,6 +17,7 @@ public sealed class PackageTests(Feed feed)
         "Tessera.Data",
         "Tessera.Deploy",
         "Tessera.Models",
+        "Tessera.Retrieval",
         "Tessera.Torch",
         "Tessera.Training",
     ];
@@ -101,8 +102,13 @@ public sealed class PackageTests(Feed feed)
         Assert.Equal(["Tessera.Torch"], Dependencies("Tessera.Models"));
         Assert.Equal(["NetVips.Native.linux-x64", "Tessera.Torch", "YamlDotNet"], Dependencies("Tessera.Data"));
         Assert.Equal(["Tessera.Models"], Dependencies("Tessera.Deploy"));
+        Assert.Equal(["Cloud.Unum.USearch", "System.IO.Hashing", "Tessera.Torch"], Dependencies("Tessera.Retrieval"));
         Assert.All(["Tessera.Data", "Tessera.Models"], package => Assert.Contains(package, Dependencies("Tessera.Training")));
-        Assert.All(packages.Where(package => package != "Tessera"), package => Assert.Contains(package, Dependencies("Tessera")));
+        // Who does not search carries no library for it.
+        Assert.All(packages.Where(package => package is not ("Tessera" or "Tessera.Retrieval")), package =>
+            Assert.Contains(package, Dependencies("Tessera"))
+        );
+        Assert.DoesNotContain("Tessera.Retrieval", Dependencies("Tessera"));
         Assert.DoesNotContain(packages.SelectMany(Dependencies), id => id.Contains("Generator", StringComparison.Ordinal));
     }
 

@@ -23,7 +23,11 @@ public sealed class ApproximateTests : IDisposable
             Assert.All(second, one => Assert.Equal(known.GetValueOrDefault(one.Item.Id, one.Similarity), one.Similarity));
             Assert.Equal(second.OrderByDescending(one => one.Similarity), second);
         }
-        return exact.Zip(found).Average(pair => pair.First.Select(one => one.Item.Id).Intersect(pair.Second.Select(one => one.Item.Id)).Count() / (double)pair.First.Count);
+        return exact
+            .Zip(found)
+            .Average(pair =>
+                pair.First.Select(one => one.Item.Id).Intersect(pair.Second.Select(one => one.Item.Id)).Count() / (double)pair.First.Count
+            );
     }
 
     [Fact]
@@ -84,7 +88,10 @@ public sealed class ApproximateTests : IDisposable
         using var index = Sample.Made(folder["a.index"], 300, Dimension);
         index.BuildApproximate();
         var query = Sample.Clustered(1, Dimension, 3);
-        Assert.Equal(index.Search(query, 1000)[0].Select(one => one.Item.Id), index.Search(query, 1000, new() { Approximate = true })[0].Select(one => one.Item.Id));
+        Assert.Equal(
+            index.Search(query, 1000)[0].Select(one => one.Item.Id),
+            index.Search(query, 1000, new() { Approximate = true })[0].Select(one => one.Item.Id)
+        );
     }
 
     [Theory]
@@ -94,7 +101,12 @@ public sealed class ApproximateTests : IDisposable
     public void Options_that_cannot_be_are_refused(int connectivity, int buildEffort, int effort, string because)
     {
         using var index = Sample.Made(folder["a.index"], 3, 2);
-        var options = new ApproximateOptions { Connectivity = connectivity, BuildEffort = buildEffort, Effort = effort };
+        var options = new ApproximateOptions
+        {
+            Connectivity = connectivity,
+            BuildEffort = buildEffort,
+            Effort = effort,
+        };
         Assert.Contains(because, Assert.Throws<IndexException>(() => index.BuildApproximate(options)).Message, StringComparison.Ordinal);
     }
 }

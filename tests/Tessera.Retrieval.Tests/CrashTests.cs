@@ -79,8 +79,7 @@ public sealed class CrashTests : IDisposable
         Assert.True(before > 0 && done > 0);
     }
 
-    private Dictionary<string, byte[]> Files() =>
-        folder.Names.ToDictionary(name => name, name => File.ReadAllBytes(folder[name]));
+    private Dictionary<string, byte[]> Files() => folder.Names.ToDictionary(name => name, name => File.ReadAllBytes(folder[name]));
 
     [Fact]
     public void A_program_that_ends_while_it_makes_an_index_leaves_none_or_a_whole_one()

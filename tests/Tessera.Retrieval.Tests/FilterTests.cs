@@ -88,6 +88,10 @@ public sealed class FilterTests : IDisposable
     {
         var where = IndexFilter.Parse(filter);
         Assert.Contains(because, Assert.Throws<IndexException>(() => index.Items(where)).Message, StringComparison.Ordinal);
-        Assert.Contains(because, Assert.Throws<IndexException>(() => index.Search(Sample.Clustered(1, 2, 3), 1, new() { Where = where })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            because,
+            Assert.Throws<IndexException>(() => index.Search(Sample.Clustered(1, 2, 3), 1, new() { Where = where })).Message,
+            StringComparison.Ordinal
+        );
     }
 }

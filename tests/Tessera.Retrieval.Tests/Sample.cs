@@ -62,7 +62,12 @@ internal static class Sample
     }
 
     /// <summary>The nearest by plain sums in double: the larger first, of equal ones the lower row.</summary>
-    internal static (int Row, double Similarity)[] Nearest(float[] vectors, ReadOnlySpan<float> query, int k, Func<int, bool>? allowed = null)
+    internal static (int Row, double Similarity)[] Nearest(
+        float[] vectors,
+        ReadOnlySpan<float> query,
+        int k,
+        Func<int, bool>? allowed = null
+    )
     {
         var dimension = query.Length;
         var all = new List<(int Row, double Similarity)>();

@@ -61,7 +61,18 @@ internal sealed class SnapshotDisk(string folder) : Disk
     }
 
     private Dictionary<string, byte[]> Folder() =>
-        Directory.GetFiles(folder).ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
+        Directory
+            .GetFiles(folder)
+            .ToDictionary(
+                path => Path.GetFileName(path),
+                path =>
+                {
+                    using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                    var bytes = new byte[file.Length];
+                    file.ReadExactly(bytes);
+                    return bytes;
+                }
+            );
 
     private void Take(SafeFileHandle file)
     {

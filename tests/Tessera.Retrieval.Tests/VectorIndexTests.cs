@@ -33,7 +33,10 @@ public sealed class VectorIndexTests : IDisposable
         Assert.Equal("1993", again.Find(4)!.Metadata["year"]);
         Assert.Null(again.Find(6));
         Assert.Equal(vectors[8..16], again.VectorOf(2));
-        Assert.Equal((header.Dimension, header.Model, header.ModelHash, header.PreprocessingHash), (again.Header.Dimension, again.Header.Model, again.Header.ModelHash, again.Header.PreprocessingHash));
+        Assert.Equal(
+            (header.Dimension, header.Model, header.ModelHash, header.PreprocessingHash),
+            (again.Header.Dimension, again.Header.Model, again.Header.ModelHash, again.Header.PreprocessingHash)
+        );
         Assert.Equal("gem", again.Header.Notes["pool"]);
         Assert.Equal([1f, 2f], again.Header.Projection!.Mean.ToArray());
         Assert.Equal(header.Projection.Rows.ToArray(), again.Header.Projection.Rows.ToArray());
@@ -100,16 +103,35 @@ public sealed class VectorIndexTests : IDisposable
     {
         using var writer = Sample.Made(folder["a.index"], 3, 4);
         using var reader = VectorIndex.Open(folder["a.index"]);
-        Assert.Contains("another program", Assert.Throws<IndexException>(() => VectorIndex.Open(folder["a.index"], write: true)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "another program",
+            Assert.Throws<IndexException>(() => VectorIndex.Open(folder["a.index"], write: true)).Message,
+            StringComparison.Ordinal
+        );
         writer.Add(Sample.Clustered(1, 4, 8), Sample.Items(1, 9));
         writer.Remove([1]);
         Assert.Equal(3, reader.Count);
         using (var later = VectorIndex.Open(folder["a.index"]))
             Assert.Equal([2L, 3, 4], later.Items().Select(item => item.Id));
         writer.Compact();
-        Assert.Contains("another program", Assert.Throws<IndexException>(() => VectorIndex.Open(folder["a.index"], write: true)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "another program",
+            Assert.Throws<IndexException>(() => VectorIndex.Open(folder["a.index"], write: true)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal("photos/0.jpg", reader.Find(1)!.Name);
         Assert.Contains("for reading", Assert.Throws<IndexException>(() => reader.Remove([1])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Who_opened_a_file_that_was_replaced_does_not_write_to_it()
+    {
+        File.WriteAllText(folder["a"], "old");
+        using var old = File.OpenHandle(folder["a"]);
+        Assert.False(WriterLock.WasReplaced(old));
+        File.WriteAllText(folder["b"], "new");
+        File.Move(folder["b"], folder["a"], overwrite: true);
+        Assert.True(WriterLock.WasReplaced(old));
     }
 
     [Theory]
@@ -130,7 +152,11 @@ public sealed class VectorIndexTests : IDisposable
     {
         using var index = VectorIndex.Create(folder["a.index"], Sample.Header(1));
         var item = new IndexItem(0, "a.jpg", new Dictionary<string, string> { ["id"] = "7" });
-        Assert.Contains("'a.jpg' has a field 'id'", Assert.Throws<IndexException>(() => index.Add([1f], [item])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'a.jpg' has a field 'id'",
+            Assert.Throws<IndexException>(() => index.Add([1f], [item])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -146,16 +172,28 @@ public sealed class VectorIndexTests : IDisposable
         Assert.Contains("not an index", Refused(() => VectorIndex.Open(folder.Write("short", "text"))), StringComparison.Ordinal);
         Assert.Contains("not an index", Refused(() => VectorIndex.Open(folder.Write("long", new byte[20000]))), StringComparison.Ordinal);
         using (Sample.Made(folder["a.index"], 1, 4))
-            Assert.Contains("exists already", Refused(() => VectorIndex.Create(folder["a.index"], Sample.Header(4))), StringComparison.Ordinal);
+            Assert.Contains(
+                "exists already",
+                Refused(() => VectorIndex.Create(folder["a.index"], Sample.Header(4))),
+                StringComparison.Ordinal
+            );
         Assert.Contains("no folder", Refused(() => VectorIndex.Create(folder["none/a.index"], Sample.Header(4))), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Headers_that_cannot_be_are_refused()
     {
-        Assert.Contains("at least 1", Assert.Throws<IndexException>(() => VectorIndex.Create(folder["a"], Sample.Header(0))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "at least 1",
+            Assert.Throws<IndexException>(() => VectorIndex.Create(folder["a"], Sample.Header(0))).Message,
+            StringComparison.Ordinal
+        );
         var crooked = Sample.Header(2) with { Projection = new(new float[3], new float[5]) };
-        Assert.Contains("5 numbers", Assert.Throws<IndexException>(() => VectorIndex.Create(folder["a"], crooked)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "5 numbers",
+            Assert.Throws<IndexException>(() => VectorIndex.Create(folder["a"], crooked)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Empty(folder.Names);
     }
 

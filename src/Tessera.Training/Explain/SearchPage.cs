@@ -79,8 +79,9 @@ internal static class SearchPage
             <section class="panel"><h2>{Html.Encode(answer.Query.Title)}</h2>
             <div class="gallery">{Figure(answer.Query, "searched with", [])}{string.Concat(answer.Found.Select(Found))}</div>
             {(answer.Found.Count == 0 ? "<p>Nothing was found.</p>" : "")}
+            <div class="columns" style="gap:18px;margin-top:18px">
             {string.Concat(answer.Found.Index().Select(found => Explained(found.Item, found.Index + 1)))}
-            </section>
+            </div></section>
             """;
 
     private static string Found(FoundPicture found) => Figure(found.Picture, Near(found.Similarity), found.Facts);
