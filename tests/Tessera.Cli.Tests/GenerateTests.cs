@@ -138,7 +138,8 @@ public sealed class GenerateTests : IDisposable
             """
             model: { name: vitgan_generator }
             task: generation
-            data: { name: fashion_mnist }
+            data: { name: fashion_mnist, batch: 8 }
+            augment: []
             objective: supervised
             optimizer: { name: adamw, lr: 1e-3 }
             schedule: { name: constant, epochs: 1 }
