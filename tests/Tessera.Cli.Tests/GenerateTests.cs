@@ -43,7 +43,12 @@ public sealed class GenerateTests : IDisposable
     private byte[] Read(params string[] path) => File.ReadAllBytes(Path.Combine([place.Folder, .. path]));
 
     private string[] Names(string folder) =>
-        [.. Directory.EnumerateFiles(Path.Combine(place.Folder, folder)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        [
+            .. Directory
+                .EnumerateFiles(Path.Combine(place.Folder, folder))
+                .Select(path => Path.GetFileName(path))
+                .Order(StringComparer.Ordinal),
+        ];
 
     [Fact]
     public void Images_of_a_seed_are_the_same_however_many_are_made()
@@ -124,7 +129,10 @@ public sealed class GenerateTests : IDisposable
         Assert.Contains("all names and shapes", text, StringComparison.Ordinal);
         var refused = place.Run("eval", Bundle, "--data", "fashion_mnist", "--root", place.Data).UserError();
         Assert.Contains("allow_few", refused, StringComparison.Ordinal);
-        var measured = place.Run("eval", Bundle, "--data", "fashion_mnist", "--root", place.Data, "--split", "train", "--json").Succeeded().Json;
+        var measured = place
+            .Run("eval", Bundle, "--data", "fashion_mnist", "--root", place.Data, "--split", "train", "--json")
+            .Succeeded()
+            .Json;
         var distance = measured.GetProperty("distance").GetDouble();
         Assert.True(distance > 0 && double.IsFinite(distance), distance.ToString(CultureInfo.InvariantCulture));
         Assert.Equal(160, measured.GetProperty("evaluation").GetProperty("real").GetInt32());

@@ -112,7 +112,11 @@ public class HelpTests
     public void Commands_below_others_have_help_of_their_own(string command, string below)
     {
         var help = CommandLineTool.Run(command, below, "--help").Succeeded().Output;
-        Assert.Contains($"tessera {command} {below} ", help[help.IndexOf("Examples:", StringComparison.Ordinal)..], StringComparison.Ordinal);
+        Assert.Contains(
+            $"tessera {command} {below} ",
+            help[help.IndexOf("Examples:", StringComparison.Ordinal)..],
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             $"tessera {command} {below} --help",
             CommandLineTool.Run(command, below, "--bogus").UserError(),

@@ -106,14 +106,19 @@ internal static class GenerateCommand
         var images = new GeneratedImages((ImageGenerator)bundle.Model, seed, truncation);
         List<string> written = [];
         List<Tensor> shown = [];
-        SampleProgress.Show(terminal, count, seen =>
-        {
-            for (var number = 0; number < count && !interruption.Token.IsCancellationRequested; number++)
+        SampleProgress.Show(
+            terminal,
+            count,
+            seen =>
             {
-                written.Add(Write(folder, number, count, images.Image(number), shown));
-                seen(written.Count);
-            }
-        }, "generate");
+                for (var number = 0; number < count && !interruption.Token.IsCancellationRequested; number++)
+                {
+                    written.Add(Write(folder, number, count, images.Image(number), shown));
+                    seen(written.Count);
+                }
+            },
+            "generate"
+        );
         if (interruption.Token.IsCancellationRequested)
         {
             terminal.Note($"stopped: {written.Count:N0} of {count:N0} images are in {folder}");
@@ -159,10 +164,7 @@ internal static class GenerateCommand
     }
 
     private static byte[] Interpolated(GeneratedImages images, int rows, int steps) =>
-        ImageGrid.Png(
-            [.. Enumerable.Range(0, rows).SelectMany(row => LatentArc.Between(images, 2 * row, 2 * row + 1, steps))],
-            steps
-        );
+        ImageGrid.Png([.. Enumerable.Range(0, rows).SelectMany(row => LatentArc.Between(images, 2 * row, 2 * row + 1, steps))], steps);
 
     private sealed record Made(
         ModelBundle Bundle,

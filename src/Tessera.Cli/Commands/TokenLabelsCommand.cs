@@ -71,14 +71,7 @@ internal static class TokenLabelsCommand
             var (data, unreadableLimit) = Annotation.Samples(run, bundle, parsed.GetValue(DataName), parsed.GetValue(Split));
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
-            var unreadable = TokenLabelStore.Make(
-                backbone,
-                data,
-                folder,
-                top,
-                unreadableLimit: unreadableLimit,
-                stop: interruption.Token
-            );
+            var unreadable = TokenLabelStore.Make(backbone, data, folder, top, unreadableLimit: unreadableLimit, stop: interruption.Token);
             var bytes = new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length);
             if (terminal.Json)
                 Terminal.WriteJson(

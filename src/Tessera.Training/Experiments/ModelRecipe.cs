@@ -62,10 +62,7 @@ public sealed record ModelRecipe(
     public ModelRecipe(GeneratorOptions generator)
         : this(
             RecipeShape.ChoiceName(generator.GetType())
-                ?? throw new ArgumentException(
-                    $"{generator.GetType().Name} has no name: Generators.Add makes it known",
-                    nameof(generator)
-                ),
+                ?? throw new ArgumentException($"{generator.GetType().Name} has no name: Generators.Add makes it known", nameof(generator)),
             Generator: generator
         ) { }
 
@@ -87,16 +84,14 @@ public sealed record ModelRecipe(
     /// <summary>The model that makes images; null for one that looks at them.</summary>
     public GeneratorOptions? Generator { get; init; } =
         Generator is not null
-        && Given(
-            [
-                ("classes", Classes is not null),
-                ("dropout", Dropout is not null),
-                ("drop_path", DropPath is not null),
-                ("attention_dropout", AttentionDropout is not null),
-                ("new_head", NewHead is not null),
-                ("backbone", Backbone is not null),
-            ]
-        )
+        && Given([
+            ("classes", Classes is not null),
+            ("dropout", Dropout is not null),
+            ("drop_path", DropPath is not null),
+            ("attention_dropout", AttentionDropout is not null),
+            ("new_head", NewHead is not null),
+            ("backbone", Backbone is not null),
+        ])
             is { } field
             ? throw new ArgumentException($"{field} must be left out: the generator {Name} has no such field")
             : Generator;

@@ -109,12 +109,7 @@ public sealed record Recipe
     {
         var map = OldNames.Upgrade(written);
         var recipe = RecipeBinder.Bind<Recipe>(map);
-        var parts = new NeedContext(
-            recipe.Augment.First,
-            recipe.Augment.Views.Count,
-            recipe.AuxiliaryLosses.Count,
-            recipe.Train.Averages
-        );
+        var parts = new NeedContext(recipe.Augment.First, recipe.Augment.Views.Count, recipe.AuxiliaryLosses.Count, recipe.Train.Averages);
         foreach (var need in recipe.Objective.Needs)
             if (need.Unmet(parts) is { } reason)
                 throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);

@@ -178,7 +178,10 @@ internal static class RecipeBinder
     }
 
     // The part whose fields stand beside those of the record, where the record's name is one of its names.
-    private static (ParameterInfo Parameter, Type Type, IReadOnlyCollection<string> Fields, RecipeMap Map)? BesideOf(Type type, RecipeMap map)
+    private static (ParameterInfo Parameter, Type Type, IReadOnlyCollection<string> Fields, RecipeMap Map)? BesideOf(
+        Type type,
+        RecipeMap map
+    )
     {
         if (
             map[RecipeShape.NameField] is not RecipeValue { IsNull: false } name

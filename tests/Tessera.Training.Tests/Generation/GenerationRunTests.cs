@@ -98,7 +98,11 @@ public sealed class GenerationRunTests : IDisposable
                 Assert.Throws<RunException>(use).Message
             );
         Assert.Contains("is no backbone", Assert.Throws<RunException>(() => bundle.Backbone).Message, StringComparison.Ordinal);
-        Assert.Contains("painter has no classes", Assert.Throws<RunException>(() => bundle.LabelOf("cat")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "painter has no classes",
+            Assert.Throws<RunException>(() => bundle.LabelOf("cat")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "data.mean and data.std must be left out",
             Assert.Throws<RunException>(() => bundle.With(new PreparationChanges([0.5f], [0.5f]))).Message,
@@ -150,7 +154,9 @@ public sealed class GenerationRunTests : IDisposable
         Assert.Contains(
             missing,
             Assert
-                .Throws<RunException>(() => Experiment.Begin(Write($"{{ name: generation, embedding: 'classifier:{missing}' }}"), [], Run.Path))
+                .Throws<RunException>(() =>
+                    Experiment.Begin(Write($"{{ name: generation, embedding: 'classifier:{missing}' }}"), [], Run.Path)
+                )
                 .Message,
             StringComparison.Ordinal
         );
@@ -174,13 +180,18 @@ public sealed class GenerationRunTests : IDisposable
         var pipeline = new Pipeline([], GenerationFacts.Plain(1));
         var bank = new NearestTraining((data, pipeline));
         Assert.Equal(96, bank.Count);
-        Tensor[] images = [.. new Loader(data, pipeline, new(1) { Workers = 0, Sampler = new EvenlySpaced(96) }).Epoch(0).Select(batch => batch.Inputs)];
+        Tensor[] images =
+        [
+            .. new Loader(data, pipeline, new(1) { Workers = 0, Sampler = new EvenlySpaced(96) }).Epoch(0).Select(batch => batch.Inputs),
+        ];
         var found = bank.Of(Torch.Cat([images[5], images[17].Flip([3]), images[5] * 0.5 + 0.25], 0), 3);
         Assert.All(found, near => Assert.Equal(3, near.Count));
         Assert.Equal((5, 0.0, false), (found[0][0].Index, found[0][0].Distance, found[0][0].Mirrored));
         Assert.Equal((17, 0.0, true), (found[1][0].Index, found[1][0].Distance, found[1][0].Mirrored));
         var plain = images[5] - (images[5] * 0.5 + 0.25);
-        var nearest = images.Select(image => Math.Sqrt((images[5] * 0.5 + 0.25 - image).To(DType.Float64).Square().Mean().ToDouble())).Min();
+        var nearest = images
+            .Select(image => Math.Sqrt((images[5] * 0.5 + 0.25 - image).To(DType.Float64).Square().Mean().ToDouble()))
+            .Min();
         Assert.True(found[2][0].Distance <= nearest + 1e-9);
         Assert.True(found[2][0].Distance <= Math.Sqrt(plain.Square().Mean().ToDouble()) + 1e-6);
         Assert.Equal(found[2].Select(one => one.Distance).Order(), found[2].Select(one => one.Distance));

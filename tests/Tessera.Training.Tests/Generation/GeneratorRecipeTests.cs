@@ -22,10 +22,7 @@ public sealed class GeneratorRecipeTests
         Assert.Equal(recipe.ToYaml(), again.ToYaml());
         Assert.Equal(recipe.Model.Generator, new ModelRecipe(new PainterOptions(9, 0.5)).Generator);
         Assert.Equal(new PainterOptions(5), GeneratorRecipes.Read("{ name: painter, width: 5 }").Model.Generator);
-        Assert.Equal(
-            new PainterOptions(11),
-            Recipe.Parse(GeneratorRecipes.Text("data"), "r.yaml", "model.width=11").Model.Generator
-        );
+        Assert.Equal(new PainterOptions(11), Recipe.Parse(GeneratorRecipes.Text("data"), "r.yaml", "model.width=11").Model.Generator);
     }
 
     [Theory]
@@ -122,7 +119,17 @@ public sealed class GeneratorRecipeTests
         Assert.Empty(facts.Classes);
         Assert.Equal((1, 28, 28), (facts.Channels, facts.Height, facts.Width));
         using var scope = new Scope();
-        var pixels = new Loader(data, Pipeline.OfViews([[]], null, true), new(8) { Workers = 0 }).Epoch(0).First().Inputs;
+        var pixels = new Loader(
+            data,
+            Pipeline.OfViews(
+                [
+                    [],
+                ],
+                null,
+                true
+            ),
+            new(8) { Workers = 0 }
+        ).Epoch(0).First().Inputs;
         Assert.InRange(pixels.Min().ToDouble(), 0, 0.1);
         Assert.InRange(pixels.Max().ToDouble(), 0.9, 1);
         Assert.StartsWith(

@@ -78,8 +78,7 @@ public sealed class GeneratedImages
 
     /// <summary>Many images at once, [n, C, H, W] in float32 and in [0, 1], for figures of many: the noise is that of the first.</summary>
     /// <param name="numbers">Numbers of the images, at least one.</param>
-    public Tensor Batch(IReadOnlyList<long> numbers) =>
-        Torch.Scope(() => Of(Torch.Cat([.. numbers.Select(Vector)], 0), numbers[0]));
+    public Tensor Batch(IReadOnlyList<long> numbers) => Torch.Scope(() => Of(Torch.Cat([.. numbers.Select(Vector)], 0), numbers[0]));
 
     private Tensor Of(Tensor vectors, long noise)
     {

@@ -11,8 +11,7 @@ public sealed record GenerationFacts(int Channels, int? Height, int? Width)
 {
     /// <summary>Images in [0, 1] as they are, which generators make and discriminators look at.</summary>
     /// <param name="channels">Channels of an image.</param>
-    internal static Normalization Plain(int channels) =>
-        new([.. Enumerable.Repeat(0f, channels)], [.. Enumerable.Repeat(1f, channels)]);
+    internal static Normalization Plain(int channels) => new([.. Enumerable.Repeat(0f, channels)], [.. Enumerable.Repeat(1f, channels)]);
 
     /// <summary>There is no other mean and deviation for a generator.</summary>
     /// <inheritdoc/>

@@ -102,7 +102,12 @@ internal static class GenerationReport
             return $"""<div class="gallery">{own}{string.Concat(others)}</div>""";
         });
         return $"""
-            <p>{Yardstick(context, training.Data, bank, near.Average(one => one[0].Distance))} Each row begins with a generated image; behind it
+            <p>{Yardstick(
+                context,
+                training.Data,
+                bank,
+                near.Average(one => one[0].Distance)
+            )} Each row begins with a generated image; behind it
             are the most similar of {Html.Integer(bank.Count)} training images, with the root mean square difference of the pixels. The
             generated images that are nearest to one come first.</p>
             {string.Concat(rows)}

@@ -145,7 +145,10 @@ public sealed record GenerationTask(
     /// <inheritdoc/>
     public override IReadOnlyList<string> Remarks(LoadableDataset training, EvaluationTransforms given) =>
         Embedding.StartsWith("random-conv", StringComparison.Ordinal)
-            ? [$"task.embedding is {Embedding}: its figures only tell whether a set-up works; classifier:RUN compares images by what they show"]
+            ?
+            [
+                $"task.embedding is {Embedding}: its figures only tell whether a set-up works; classifier:RUN compares images by what they show",
+            ]
             : [];
 
     /// <inheritdoc/>
@@ -161,8 +164,7 @@ public sealed record GenerationTask(
     public override Explanation Explain(Model model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default) =>
         throw TakesNone();
 
-    private RunException TakesNone() =>
-        new($"a model of task {Name} makes images and looks at none: tessera generate RUN writes some");
+    private RunException TakesNone() => new($"a model of task {Name} makes images and looks at none: tessera generate RUN writes some");
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportContext context) => GenerationReport.Sections(context, Seed);

@@ -35,7 +35,10 @@ public static class ImageGrid
         {
             var (pixels, ownHeight, ownWidth, ownChannels) = Pixels(image);
             if ((ownHeight, ownWidth, ownChannels) != (height, width, channels))
-                throw new ArgumentException($"images of a grid must be of one shape, not {images[0].Shape} and {image.Shape}", nameof(images));
+                throw new ArgumentException(
+                    $"images of a grid must be of one shape, not {images[0].Shape} and {image.Shape}",
+                    nameof(images)
+                );
             var (top, left) = (Gap + i / across * (height + Gap), Gap + i % across * (width + Gap));
             for (var y = 0; y < height; y++)
                 pixels.AsSpan(y * width * channels, width * channels).CopyTo(all.AsSpan(((top + y) * w + left) * channels));

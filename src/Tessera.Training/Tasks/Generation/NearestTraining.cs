@@ -93,8 +93,7 @@ internal sealed class NearestTraining
     }
 
     // [n, N], by the products of rows.
-    private Tensor Squares(Tensor of) =>
-        of.Square().Sum([1], true) + rows.Square().Sum([1]).Unsqueeze(0) - of.Matmul(rows.MT) * 2;
+    private Tensor Squares(Tensor of) => of.Square().Sum([1], true) + rows.Square().Sum([1]).Unsqueeze(0) - of.Matmul(rows.MT) * 2;
 
     // Products of rows lose the digits of a small distance: of those that were found it is computed once more.
     private NearImage Measured(Tensor plain, Tensor mirrored, long place)
