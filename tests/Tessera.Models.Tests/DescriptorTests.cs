@@ -25,7 +25,9 @@ public sealed class DescriptorTests : IDisposable
             Assert.Contains("takes texts", refused.Message, StringComparison.Ordinal);
             return;
         }
-        foreach (var pooling in Enum.GetValues<DescriptorPooling>().Where(pooling => pooling != DescriptorPooling.Cls || model.HasClassToken))
+        foreach (
+            var pooling in Enum.GetValues<DescriptorPooling>().Where(pooling => pooling != DescriptorPooling.Cls || model.HasClassToken)
+        )
         {
             var rows = new Descriptor(pooling).Of(model, input);
             Assert.Equal(2, rows.Size(0));
@@ -55,10 +57,7 @@ public sealed class DescriptorTests : IDisposable
         }
         // Registers, and a class token in which the classifier has no part, stand for nothing.
         foreach (
-            var config in (Vit.Config[])[
-                Small with { Pool = "avg" },
-                Small with { Pool = "avg", ClassToken = false, RegisterTokens = 2 },
-            ]
+            var config in (Vit.Config[])[Small with { Pool = "avg" }, Small with { Pool = "avg", ClassToken = false, RegisterTokens = 2 }]
         )
         {
             var model = new Vit(config);
@@ -100,9 +99,8 @@ public sealed class DescriptorTests : IDisposable
         var rows = new Descriptor(DescriptorPooling.Gem, power).Of(model, Images);
         rows.Square().Select(1, 1).Sum().Backward();
         Assert.Equal(1, rows.Isfinite().All().ToDouble());
-        Assert.All(
-            model.Parameters().Where(parameter => parameter.Grad is not null),
-            parameter => Assert.Equal(1, parameter.Grad!.Isfinite().All().ToDouble())
+        Assert.All(model.Parameters().Where(parameter => parameter.Grad is not null), parameter =>
+            Assert.Equal(1, parameter.Grad!.Isfinite().All().ToDouble())
         );
     }
 

@@ -16,7 +16,10 @@ public sealed class PrincipalComponents
     public PrincipalComponents(ReadOnlySpan<double> mean, ReadOnlySpan<double> rows)
     {
         if (mean.Length == 0 || rows.Length == 0 || rows.Length % mean.Length != 0)
-            throw new ArgumentException($"{rows.Length} values of directions must be a multiple of the {mean.Length} of the mean", nameof(rows));
+            throw new ArgumentException(
+                $"{rows.Length} values of directions must be a multiple of the {mean.Length} of the mean",
+                nameof(rows)
+            );
         (this.mean, this.rows) = (mean.ToArray(), rows.ToArray());
     }
 

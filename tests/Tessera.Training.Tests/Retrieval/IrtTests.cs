@@ -41,7 +41,8 @@ public sealed class IrtTests
         Assert.Equal(own + weight * own + koleo * entropy, loss.Total.ToDouble(), 1e-5);
     }
 
-    private static DescriptorMemory MemoryOf(Irt method) => (DescriptorMemory)method.Children.Single(child => child.Name == "memory").Module;
+    private static DescriptorMemory MemoryOf(Irt method) =>
+        (DescriptorMemory)method.Children.Single(child => child.Name == "memory").Module;
 
     [Fact]
     public void Descriptors_enter_once_a_step_has_changed_the_weights()
@@ -174,9 +175,7 @@ public sealed class IrtTests
         );
         Assert.Contains(
             "class token",
-            Refused(() =>
-                new Irt(small, Contrast.Context(Contrast.Normed), new RetrievalTask(DescriptorPooling.Cls).Descriptor)
-            ),
+            Refused(() => new Irt(small, Contrast.Context(Contrast.Normed), new RetrievalTask(DescriptorPooling.Cls).Descriptor)),
             StringComparison.Ordinal
         );
         Assert.Contains("task: retrieval", Refused(() => small.Create(Contrast.Context(Contrast.Plain))), StringComparison.Ordinal);

@@ -99,11 +99,7 @@ public sealed class IrtTuplesTests : IDisposable
         double Distance(Tensor a, Tensor b) => (a - b).LinalgVectorNorm().ToDouble();
         var near = (Distance(rows[0], rows[3]) + Distance(rows[1], rows[2])) / 2;
         Assert.Equal(near, loss.Parts["positive_distance"].ToDouble(), 1e-5);
-        Assert.Equal(
-            loss.Parts["contrastive"].ToDouble() + 2 * loss.Parts["koleo"].ToDouble(),
-            loss.Total.ToDouble(),
-            1e-5
-        );
+        Assert.Equal(loss.Parts["contrastive"].ToDouble() + 2 * loss.Parts["koleo"].ToDouble(), loss.Total.ToDouble(), 1e-5);
         Assert.True(loss.Parts["negative_distance"].ToDouble() > 0);
         using var alone = Batch(Members(0)[0], Members(1)[0]);
         Assert.Contains(
@@ -121,13 +117,10 @@ public sealed class IrtTuplesTests : IDisposable
         Assert.Contains("there are none", Refused(Context() with { Data = null }), StringComparison.Ordinal);
         var one = (ImageDataset)Data.Relabelled(new ClassLabels(["a"], new int[Count]));
         Assert.Contains("have one class", Refused(Context(one)), StringComparison.Ordinal);
-        Assert.All(
-            Ranks.Run(2, group =>
+        Assert.All(Ranks.Run(2, group =>
             {
                 using var own = new Scope();
                 return Refused(Context() with { Group = group });
-            }),
-            message => Assert.Contains("one process", message, StringComparison.Ordinal)
-        );
+            }), message => Assert.Contains("one process", message, StringComparison.Ordinal));
     }
 }

@@ -29,14 +29,7 @@ internal static class Patterns
         var light = Enumerable.Range(0, 3).Select(_ => 4 * own.NextDouble() - 2).ToArray();
         return Enumerable
             .Range(0, 3 * Pixels)
-            .Select(i =>
-                (float)(
-                    cells[i % Pixels / Side % Cells * Cells + i % Side % Cells]
-                    + light[i / Pixels]
-                    + own.NextDouble()
-                    - 0.5
-                )
-            );
+            .Select(i => (float)(cells[i % Pixels / Side % Cells * Cells + i % Side % Cells] + light[i / Pixels] + own.NextDouble() - 0.5));
     }
 
     /// <summary>Batches of four images of each of some classes, which depend on epoch and number alone.</summary>

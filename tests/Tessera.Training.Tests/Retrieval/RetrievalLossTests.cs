@@ -40,11 +40,7 @@ public sealed class RetrievalLossTests : IDisposable
             else if (s > margin)
                 expected += form == ContrastiveForm.Paper ? s - margin : s;
         }
-        Assert.Equal(
-            expected / 4,
-            MarginContrast.Of(rows, Tensor.From(own), others, Tensor.From(classes), margin, form).ToDouble(),
-            1e-12
-        );
+        Assert.Equal(expected / 4, MarginContrast.Of(rows, Tensor.From(own), others, Tensor.From(classes), margin, form).ToDouble(), 1e-12);
     }
 
     [Fact]

@@ -58,9 +58,7 @@ public sealed class RetrievalRecipeTests : IDisposable
     {
         Assert.Contains(
             "objective irt needs a task that measures descriptors (task: retrieval), not classification",
-            Assert
-                .Throws<RunException>(() => Experiment.Begin(Recipe("irt", task: "", data: ""), [], folder["a"]))
-                .Message,
+            Assert.Throws<RunException>(() => Experiment.Begin(Recipe("irt", task: "", data: ""), [], folder["a"])).Message,
             StringComparison.Ordinal
         );
         string Problem(params string[] settings) =>

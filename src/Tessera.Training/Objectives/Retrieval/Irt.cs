@@ -16,6 +16,7 @@ public sealed partial class Irt : BackboneObjective
     private readonly DescriptorMemory? memory;
     private readonly MomentumCopy<Backbone>? keyModel;
     private readonly IrtOptions options;
+
     [NotRegistered]
     private readonly Func<Backbone, Tensor, Tensor> descriptor;
 
@@ -116,10 +117,7 @@ public sealed partial class Irt : BackboneObjective
                 ["koleo"] = entropy.Detach(),
                 ["nearest"] = distance,
             },
-            Scores = new Dictionary<string, Score>
-            {
-                ["nearest_top1"] = batch.IsPlaceholder ? default : new(found, labels.Size(0)),
-            },
+            Scores = new Dictionary<string, Score> { ["nearest_top1"] = batch.IsPlaceholder ? default : new(found, labels.Size(0)) },
         };
     }
 

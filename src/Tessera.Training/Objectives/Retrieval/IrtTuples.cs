@@ -17,6 +17,7 @@ public sealed partial class IrtTuples : BackboneObjective
 {
     private readonly NegativePool pool;
     private readonly IrtTuplesOptions options;
+
     [NotRegistered]
     private readonly Func<Backbone, Tensor, Tensor> descriptor;
 
