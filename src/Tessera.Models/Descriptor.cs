@@ -21,8 +21,8 @@ public sealed record Descriptor(DescriptorPooling Pooling = DescriptorPooling.Au
     /// <param name="backbone">Any backbone of images.</param>
     /// <param name="images">Prepared images [B, C, H, W].</param>
     /// <returns>
-    /// [B, D] of length 1 each, of which D is the width of the tokens, or of the pooled features that the classifier sees; float32 where the
-    /// backbone computes in 16 bits.
+    /// [B, D] of length 1 each, of which D is the width of the tokens, or of the pooled features that the classifier sees; float32 where
+    /// the backbone computes in 16 bits.
     /// </returns>
     /// <exception cref="ArgumentException">
     /// The backbone is for texts, or the class token is wanted of a backbone that has none.

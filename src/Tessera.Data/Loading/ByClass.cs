@@ -1,9 +1,9 @@
 namespace Tessera.Data.Loading;
 
 /// <summary>
-/// Several samples of a class in a batch, for methods that compare samples by their classes: a batch of 64 with 4 instances has 4 samples of
-/// each of 16 classes. In an epoch every sample comes at least once; where those of a class do not divide evenly, some come again, each copy
-/// augmented in its own way. Large classes are spread over the epoch, and batches have different classes as far as that allows.
+/// Several samples of a class in a batch, for methods that compare samples by their classes: a batch of 64 with 4 instances has 4 samples
+/// of each of 16 classes. In an epoch every sample comes at least once; where those of a class do not divide evenly, some come again, each
+/// copy augmented in its own way. Large classes are spread over the epoch, and batches have different classes as far as that allows.
 /// </summary>
 /// <param name="Classes">Class of each sample.</param>
 /// <param name="Instances">Samples of a class beside each other, at least 1.</param>

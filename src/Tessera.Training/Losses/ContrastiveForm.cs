@@ -7,8 +7,8 @@ public enum ContrastiveForm
     Paper,
 
     /// <summary>
-    /// That of the published code of the cross-batch memory: a negative above the margin counts by its whole similarity, and a positive that
-    /// is the same vector not at all.
+    /// That of the published code of the cross-batch memory: a negative above the margin counts by its whole similarity, and a positive
+    /// that is the same vector not at all.
     /// </summary>
     CrossBatch,
 }

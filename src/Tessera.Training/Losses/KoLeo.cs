@@ -1,9 +1,9 @@
 namespace Tessera.Training.Losses;
 
 /// <summary>
-/// Differential entropy of descriptors as a loss: the estimate of Kozachenko and Leonenko, by the distance of each to its nearest neighbour,
-/// which spreads descriptors over the sphere. Sablayrolles et al., "Spreading vectors for similarity search", 2018, arXiv:1806.03198,
-/// equation 4; in retrieval El-Nouby et al., 2021, arXiv:2102.05644, equation 2.
+/// Differential entropy of descriptors as a loss: the estimate of Kozachenko and Leonenko, by the distance of each to its nearest
+/// neighbour, which spreads descriptors over the sphere. Sablayrolles et al., "Spreading vectors for similarity search", 2018,
+/// arXiv:1806.03198, equation 4; in retrieval El-Nouby et al., 2021, arXiv:2102.05644, equation 2.
 /// </summary>
 public static class KoLeo
 {

@@ -45,7 +45,8 @@ public sealed class PrincipalComponents
     /// <param name="descriptors">Training descriptors of length 1, [N, D].</param>
     /// <param name="width">Number of directions d, at most D and below N.</param>
     /// <param name="whiten">Whether each direction is divided by its deviation; not in the paper of IRT.</param>
-    /// <exception cref="ArgumentException">The width does not go with the descriptors, or they do not vary in so many directions.</exception>
+    /// <exception cref="ArgumentException">The width does not go with the descriptors, or they do not vary in so many
+    /// directions.</exception>
     public static PrincipalComponents Fit(Tensor descriptors, int width, bool whiten = false) => Fit([descriptors], width, whiten);
 
     /// <summary>The same of descriptors that need not be in memory together.</summary>

@@ -1,10 +1,10 @@
 namespace Tessera.Training.Objectives.Retrieval;
 
 /// <summary>
-/// Descriptors of past batches with their classes, which a batch is compared with (Wang et al., "Cross-Batch Memory for Embedding Learning",
-/// 2020, arXiv:1912.06798). A ring as the authors' code (msight-tech/research-xbm) has it: a batch that would reach beyond the end takes the
-/// last places instead, and the next one begins at the first; one that ends exactly at the end leaves the pointer there, so that the next
-/// takes the last places again. As a field of an objective it is saved in checkpoints.
+/// Descriptors of past batches with their classes, which a batch is compared with (Wang et al., "Cross-Batch Memory for Embedding
+/// Learning", 2020, arXiv:1912.06798). A ring as the authors' code (msight-tech/research-xbm) has it: a batch that would reach beyond the
+/// end takes the last places instead, and the next one begins at the first; one that ends exactly at the end leaves the pointer there, so
+/// that the next takes the last places again. As a field of an objective it is saved in checkpoints.
 /// </summary>
 public sealed partial class DescriptorMemory : Module
 {
@@ -97,8 +97,8 @@ public sealed partial class DescriptorMemory : Module
     {
         if (features.Dim != 2 || features.Size(1) != Width || labels.Shape != new Shape(features.Size(0)))
             throw new ShapeException(
-                $"descriptors of shape {features.Shape} with classes {labels.Shape} for a memory of width {Width}: they must be [N, {Width}] "
-                    + "and [N]"
+                $"descriptors of shape {features.Shape} with classes {labels.Shape} for a memory of width {Width}: they must be "
+                    + $"[N, {Width}] and [N]"
             );
         if (features.Size(0) > Capacity)
             throw new ShapeException($"{features.Size(0)} descriptors for a memory of {Capacity}: a batch must fit into it");

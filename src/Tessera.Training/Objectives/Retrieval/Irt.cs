@@ -8,8 +8,8 @@ namespace Tessera.Training.Objectives.Retrieval;
 
 /// <summary>
 /// Descriptors by which images of a class are found: a contrastive loss over the batch and a memory of past batches, and the differential
-/// entropy of the batch, which spreads them. El-Nouby et al., "Training Vision Transformers for Image Retrieval", 2021, arXiv:2102.05644. Any
-/// backbone of images can learn so. Several processes compare the samples of all.
+/// entropy of the batch, which spreads them. El-Nouby et al., "Training Vision Transformers for Image Retrieval", 2021, arXiv:2102.05644.
+/// Any backbone of images can learn so. Several processes compare the samples of all.
 /// </summary>
 public sealed partial class Irt : BackboneObjective
 {

@@ -5,20 +5,21 @@ using Tessera.Training.Recipes;
 namespace Tessera.Training.Objectives.Retrieval;
 
 /// <summary>
-/// IRT: a contrastive loss over the batch and a memory, and the entropy of the batch. Without the entropy (<c>koleo: 0</c>) it is the paper's
-/// IRT_L, with it IRT_R.
+/// IRT: a contrastive loss over the batch and a memory, and the entropy of the batch. Without the entropy (<c>koleo: 0</c>) it is the
+/// paper's IRT_L, with it IRT_R.
 /// </summary>
 /// <param name="Margin">Similarity that images of different classes may have, from -1 to 1; 0.5 by default.</param>
 /// <param name="Koleo">Weight of the entropy, from 0 (none) to 1000; 0.7 by default.</param>
-/// <param name="Memory">Descriptors in the memory, from 0 (no memory) to 67108864; by default <paramref name="MemoryShare"/> counts.</param>
+/// <param name="Memory">Descriptors in the memory, from 0 (no memory) to 67108864; by default <paramref name="MemoryShare"/>
+/// counts.</param>
 /// <param name="MemoryShare">
 /// Descriptors in the memory as a share of the training images, from 0 (no memory) to 100; 1 by default, and 0.2 for In-Shop.
 /// </param>
 /// <param name="MemoryStart">Step from which on the memory takes part; 0 by default, 1000 in the code of the cross-batch memory.</param>
 /// <param name="MemoryWeight">Weight of the loss over the memory, from 0 to 1000; 1 by default.</param>
 /// <param name="Momentum">
-/// Momentum m, from 0 to 1, of a slowly moving copy whose descriptors enter the memory, as for In-Shop (0.999); none by default: those of the
-/// model itself enter.
+/// Momentum m, from 0 to 1, of a slowly moving copy whose descriptors enter the memory, as for In-Shop (0.999); none by default: those of
+/// the model itself enter.
 /// </param>
 /// <param name="Form">Value of the contrastive loss: paper (the default) or cross_batch; the gradients are the same.</param>
 [RecipeName("irt")]

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Training.Losses;
@@ -36,10 +35,7 @@ public sealed partial class IrtTuples : BackboneObjective
         (this.options, this.descriptor) = (options, descriptor);
         pool = new(context, options.Pool, DescriptorWidth.Of(Student, descriptor));
         Remark(
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"negatives are looked for among {pool.Size} training images, which are drawn and described anew every {options.Every} steps"
-            )
+            $"negatives are looked for among {pool.Size} training images, which are drawn and described anew every {options.Every} steps"
         );
     }
 

@@ -3,7 +3,8 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives.Retrieval;
 
-/// <summary>A method that learns descriptors, with its settings. The task says which descriptor that is, since it measures the same.</summary>
+/// <summary>A method that learns descriptors, with its settings. The task says which descriptor that is, since it measures the
+/// same.</summary>
 public abstract record RetrievalOptions : ObjectiveOptions
 {
     /// <inheritdoc/>
