@@ -1,8 +1,8 @@
 namespace Tessera.Models;
 
 /// <summary>
-/// Tells real images from those of a <see cref="ImageGenerator"/>: images [B, C, H, W] in [0, 1] to scores [B, 1], which are higher the more
-/// real they look.
+/// Tells real images from those of a <see cref="ImageGenerator"/>: images [B, C, H, W] in [0, 1] to scores [B, 1], which are higher the
+/// more real they look.
 /// </summary>
 public abstract class Discriminator : Layer
 {

@@ -173,8 +173,8 @@ public sealed partial class VitGanGenerator : ImageGenerator
     }
 
     /// <summary>
-    /// Weights of the authors' code lack the singular values of the initial weights: it has those of weights that it draws anew. They become
-    /// what is expected of normal weights: sqrt(rows) + sqrt(columns).
+    /// Weights of the authors' code lack the singular values of the initial weights: it has those of weights that it draws anew. They
+    /// become what is expected of normal weights: sqrt(rows) + sqrt(columns).
     /// </summary>
     /// <param name="state">The tensors by name; changed in place.</param>
     internal override IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state)
