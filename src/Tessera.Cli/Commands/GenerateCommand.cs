@@ -40,7 +40,8 @@ internal static class GenerateCommand
     private static readonly Option<double> Truncation = new("--truncation")
     {
         Description =
-            "Share, from 0 to 1, of the way from the mean style to that of an image: less than 1 gives more ordinary images, which differ less.",
+            "Share, from 0 to 1, of the way from the mean style to that of an image: less than 1 gives more ordinary images, which differ "
+            + "less.",
         HelpName = "share",
         DefaultValueFactory = _ => 1,
     };

@@ -21,8 +21,8 @@ public sealed record ModelCost(long Parameters, long Macs, long AttentionMacs, l
     }
 
     /// <summary>
-    /// Counts a model at its current size. It runs once in evaluation, and returns to training if it was there; random numbers that it draws
-    /// are those that come after all the same.
+    /// Counts a model at its current size. It runs once in evaluation, and returns to training if it was there; the random numbers that it
+    /// draws come after it all the same.
     /// </summary>
     public static ModelCost Count(Model model)
     {
