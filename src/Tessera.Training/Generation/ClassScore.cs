@@ -1,17 +1,5 @@
 namespace Tessera.Training.Generation;
 
-/// <summary>A mean with its deviation.</summary>
-/// <param name="Mean">Over the parts.</param>
-/// <param name="Deviation">Of the parts, with their number as divisor.</param>
-public readonly record struct ScoreWithDeviation(double Mean, double Deviation)
-{
-    internal static ScoreWithDeviation Of(IReadOnlyCollection<double> parts)
-    {
-        var mean = parts.Average();
-        return new(mean, Math.Sqrt(parts.Average(part => (part - mean) * (part - mean))));
-    }
-}
-
 /// <summary>
 /// The score of predictions (Salimans et al., 2016, arXiv:1606.03498): exp of the mean divergence of p(y | x) from p(y). It is 1 where the
 /// classifier says the same of all images, and the number of classes where it is sure of each and all classes come equally often. Only
@@ -32,12 +20,11 @@ public static class ClassScore
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var each = logits.Size(0) / splits;
-        var sums = new ClassScoreSums(1, (int)logits.Size(1));
         return ScoreWithDeviation.Of([.. Enumerable.Range(0, splits).Select(Part)]);
 
         double Part(int split)
         {
-            var part = new ClassScoreSums(1, sums.Classes);
+            var part = new ClassScoreSums(1, (int)logits.Size(1));
             part.Add(logits.Slice(0, split * each, (split + 1) * each), new long[each]);
             return part.Measure().Mean;
         }

@@ -5,7 +5,7 @@ public static class EightBits
 {
     /// <summary>The nearest of 256 values in [0, 1], as float32; what lies outside of [0, 1] becomes 0 or 1.</summary>
     /// <param name="images">Images in [0, 1].</param>
-    public static Tensor Round(Tensor images) => Torch.Scope(() => (Steps(images) / 255));
+    public static Tensor Round(Tensor images) => Torch.Scope(() => Steps(images) / 255);
 
     /// <summary>The values of the pixels in files, uint8.</summary>
     /// <param name="images">Images in [0, 1].</param>

@@ -46,7 +46,7 @@ public abstract class FeatureEmbedding(EmbeddingFacts facts, Device device)
 
     /// <summary>Features and, where it classifies, logits.</summary>
     /// <param name="images">
-    /// [B, C, H, W] in [0, 1], not normalised, on any device. Where the embedding takes three channels, grey images are repeated.
+    /// [B, C, H, W] in [0, 1], not normalised, on any device. Grey images become colours and colours grey, as the embedding needs.
     /// </param>
     /// <returns>Owned by the current scope.</returns>
     /// <exception cref="ShapeException">The embedding cannot take such images.</exception>
@@ -66,12 +66,19 @@ public abstract class FeatureEmbedding(EmbeddingFacts facts, Device device)
     /// <param name="images">[B, C, H, W] in [0, 1], float32, on <see cref="Device"/>.</param>
     protected abstract EmbeddedImages Embed(Tensor images);
 
-    /// <summary>Images with the channels that a network takes: those of grey images are repeated.</summary>
+    /// <summary>
+    /// Images with the channels that a network takes: grey images are repeated, and colours become their luma (ITU-R 601-2), as where files
+    /// are read for a model of grey images.
+    /// </summary>
     /// <param name="images">[B, C, H, W].</param>
     /// <param name="channels">What the network takes.</param>
     /// <exception cref="ShapeException">They have another number.</exception>
     protected Tensor WithChannels(Tensor images, int channels) =>
         images.Size(1) == channels ? images
         : images.Size(1) == 1 ? images.Expand([images.Size(0), channels, images.Size(2), images.Size(3)])
+        : (images.Size(1), channels) == (3, 1) ? Luma(images)
         : throw new ShapeException($"{Facts.Id} takes images of {channels} channels, not of {images.Size(1)}");
+
+    private static Tensor Luma(Tensor images) =>
+        images.Slice(1, 0, 1) * 0.299 + images.Slice(1, 1, 2) * 0.587 + images.Slice(1, 2, 3) * 0.114;
 }

@@ -91,7 +91,15 @@ public sealed record GenerationMetrics(
                 );
             }
             yield return new(Embedding.KernelName, KernelField, Kernel.Mean, MetricFormat.Number, held);
-            yield return new($"{Embedding.KernelName} deviation", $"{KernelField}_deviation", Kernel.Deviation, MetricFormat.Number, held);
+            // Of whole sets, which were compared once, there is none.
+            if (Kernel.Deviation is not 0)
+                yield return new(
+                    $"{Embedding.KernelName} deviation",
+                    $"{KernelField}_deviation",
+                    Kernel.Deviation,
+                    MetricFormat.Number,
+                    held
+                );
             yield return new("precision", "precision", Overlap.Precision, MetricFormat.Share, held);
             yield return new("recall", "recall", Overlap.Recall, MetricFormat.Share, held);
             yield return new("density", "density", Overlap.Density, MetricFormat.Number, held);

@@ -63,9 +63,12 @@ public sealed class EmbeddingTests : IDisposable
         using var scope = new Scope();
         Classifier(channels: 1);
         var embedding = FeatureEmbedding.Open($"classifier:{folder["small"]}");
-        var error = Assert.Throws<ShapeException>(() => embedding.Of(Drawn.Images(1, 2)));
-        Assert.Equal("classifier:small takes images of 1 channels, not of 3", error.Message);
+        var error = Assert.Throws<ShapeException>(() => embedding.Of(Drawn.Images(1, 2).Slice(1, 0, 2)));
+        Assert.Equal("classifier:small takes images of 1 channels, not of 2", error.Message);
         Assert.Throws<ShapeException>(() => embedding.Of(Drawn.Images(1, 2)[0]));
+        // Grey as colours is grey.
+        var grey = Drawn.Images(1, 2, side: 32).Slice(1, 0, 1);
+        Near.Equal(embedding.Of(grey).Features, embedding.Of(grey.Expand([2, 3, 32, 32])).Features, 1e-5);
     }
 
     [Theory]
