@@ -76,18 +76,18 @@ internal sealed unsafe class Graph : IDisposable
     /// <param name="vectorOf">Where the vector of a row lies.</param>
     /// <param name="dimension">Numbers of a vector.</param>
     /// <param name="options">How.</param>
+    /// <param name="write">Gets the tables and the body of the record.</param>
     /// <param name="progress">Gets the share that is done.</param>
     /// <param name="stop">Gives up.</param>
-    /// <param name="write">Gets the tables and the body of the record.</param>
     internal static void Build(
         int rows,
         RowSet members,
         Func<int, nint> vectorOf,
         int dimension,
         ApproximateOptions options,
+        Action<byte[], nint, long> write,
         IProgress<double>? progress,
-        CancellationToken stop,
-        Action<byte[], nint, long> write
+        CancellationToken stop
     )
     {
         var threads = options.Threads == 0 ? Torch.Threads : options.Threads;

@@ -303,13 +303,13 @@ public sealed unsafe class VectorIndex : IDisposable
             row => (nint)contents.VectorOf(row),
             contents.Header.Dimension,
             options,
-            progress,
-            stop,
             (tables, body, length) =>
                 Append(
                     () => contents.File.Append(RecordKind.Graph, 1, tables, new((void*)body, length), isLast: true),
                     contents.File.Committed.NextId
-                )
+                ),
+            progress,
+            stop
         );
     }
 

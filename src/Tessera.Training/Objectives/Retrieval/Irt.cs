@@ -122,7 +122,7 @@ public sealed partial class Irt : BackboneObjective
     }
 
     // Entropy, mean distance to the nearest neighbour, and how many of these are of the same class.
-    private (Tensor Entropy, Tensor Distance, long Right) Spread(Tensor own, Tensor labels, GatheredRows all, Tensor allLabels)
+    private static (Tensor Entropy, Tensor Distance, long Right) Spread(Tensor own, Tensor labels, GatheredRows all, Tensor allLabels)
     {
         // A single sample has no neighbour.
         if (all.Rows.Size(0) < 2)
