@@ -198,7 +198,7 @@ public sealed class VectorIndexTests : IDisposable
     }
 
     [Fact]
-    public void Threads_share_an_index()
+    public async Task Threads_share_an_index()
     {
         using var index = Sample.Made(folder["a.index"], 200, 16);
         var vectors = Sample.Clustered(50, 16, 4);
@@ -209,7 +209,7 @@ public sealed class VectorIndexTests : IDisposable
         });
         var queries = Sample.Clustered(3, 16, 6);
         Parallel.For(0, 100, _ => Assert.All(index.Search(queries, 10), found => Assert.Equal(10, found.Count)));
-        adding.GetAwaiter().GetResult();
+        await adding;
         Assert.Equal(250, index.Count);
     }
 }

@@ -184,7 +184,7 @@ public sealed class IrtTests
         Assert.Throws<ArgumentException>(() => new IrtOptions(Memory: 0, Momentum: 0.9));
     }
 
-    private static string Refused(Action what) => Assert.Throws<ArgumentException>(what).Message;
+    private static string Refused(Func<object> what) => Assert.Throws<ArgumentException>(what).Message;
 
     [Fact]
     public void It_says_how_large_its_memory_is_and_when_a_batch_has_no_pairs()
