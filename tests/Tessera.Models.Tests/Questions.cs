@@ -198,6 +198,7 @@ internal static class Questions
                 or CifarResNet
                 or RegNet
                 or EfficientNet
+                or PnasNet
                 or NfNet
                 or RevCol
                 or Mixer

@@ -398,6 +398,43 @@ internal static class Reduced
                 },
                 c => new ConVit(c)
             ),
+            Glit m => Form(
+                m.Options with
+                {
+                    ImageSize = (16, 24),
+                    Patch = 4,
+                    Dim = 24,
+                    Heads = 3,
+                    Blocks = Glit.Config.Decode([0, 1, 2, 3], [4, 4, 4, 4]),
+                    DropPath = 0,
+                    Classes = Classes,
+                },
+                c => new Glit(c)
+            ),
+            Vitas m => Form(
+                m.Options with
+                {
+                    ImageSize = (16, 24),
+                    Patch = 4,
+                    Dim = 24,
+                    Blocks = [new(3, 36, 24), null, new(2, 24, 32)],
+                    DropPath = 0,
+                    Classes = Classes,
+                },
+                c => new Vitas(c)
+            ),
+            PnasNet m => Form(
+                m.Options with
+                {
+                    ImageSize = (64, 96),
+                    Filters = 8,
+                    CellsPerStage = 1,
+                    StemFilters = 8,
+                    Dropout = 0,
+                    Classes = Classes,
+                },
+                c => new PnasNet(c)
+            ),
             CsWin m => Stripes(
                 m.Options with
                 {

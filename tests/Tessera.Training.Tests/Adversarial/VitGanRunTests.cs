@@ -36,8 +36,8 @@ public sealed class VitGanRunTests
 
         using (var experiment = Experiment.Begin(recipe, [], Run("whole")))
             Assert.True(experiment.Train().Completed);
-        var lines = RunLog.Read(new RunFolder(Run("whole")).LogPath);
-        Assert.Equal([1, 2, 3], lines.Where(line => (string)line["kind"]! == "step").Select(line => (int)line["step"]!));
+        var lines = RunLog.Read(new RunFolder(Run("whole")).LogPath).Where(line => (string)line["kind"]! == "step").ToArray();
+        Assert.Equal([1, 2, 3], lines.Select(line => (int)line["step"]!));
         // Two time scales, of which the first rises over two steps.
         Assert.Equal((1e-3, 5e-4), ((double)lines[0]["lr"]!, (double)lines[0]["generator_lr"]!));
         Assert.Contains("Scores of generated images", File.ReadAllText(new RunFolder(Run("whole")).ReportPath), StringComparison.Ordinal);
