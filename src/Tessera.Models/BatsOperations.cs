@@ -53,6 +53,13 @@ public static class BatsOperations
     internal static Layer Preprocess(int inputs, int outputs, bool halves, BatsStyle style) =>
         halves ? new Halving(inputs, outputs, style) : new Pointwise(inputs, outputs, style);
 
+    // The engine's own shuffle has no derivative in libtorch 1.13.
+    private static Tensor Shuffled(Tensor x, int groups)
+    {
+        var (batch, channels, height, width) = x.Shape;
+        return x.Reshape(batch, groups, channels / groups, height, width).Transpose(1, 2).Reshape(batch, channels, height, width);
+    }
+
     private sealed class Nothing(int stride) : Layer
     {
         protected override Tensor Forward(Tensor input) =>
@@ -85,7 +92,7 @@ public static class BatsOperations
 
         protected override Tensor Forward(Tensor input)
         {
-            var y = act.Call(conv.Call(norm.Call(input))).ChannelShuffle(shuffled);
+            var y = Shuffled(act.Call(conv.Call(norm.Call(input))), shuffled);
             return stride == 1 ? y + input : y;
         }
     }
@@ -124,7 +131,7 @@ public static class BatsOperations
         protected override Tensor Forward(Tensor input)
         {
             var x = act1.Call(row.Call(norm1.Call(input)));
-            var y = act2.Call(column.Call(norm2.Call(x))).ChannelShuffle(shuffled);
+            var y = Shuffled(act2.Call(column.Call(norm2.Call(x))), shuffled);
             return stride == 1 ? y + input : y;
         }
     }

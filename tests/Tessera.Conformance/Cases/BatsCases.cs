@@ -94,7 +94,9 @@ internal sealed class BatsSearchCellCase : GoldenCase
             )
         );
         var weights = BatsSearchCell.Weights(run.Input("arch"), c.Double("temperature"));
-        run.Output("cell", cell.Call(run.Input("s0"), run.Input("s1"), weights));
+        var nodes = cell.Call(run.Input("s0"), run.Input("s1"), weights);
+        run.Output("cell", nodes);
+        run.Differentiate((nodes * GoldenRun.Cotangent("cell", nodes)).Sum());
         run.Output("weights", weights);
         run.Output("entropy", BatsSearchCell.Entropy(weights));
         var derived = BatsSearchCell.Derive(weights.Detach());
