@@ -223,7 +223,8 @@ internal sealed class BundleFolder(string folder)
                         model.Name,
                         model.Options,
                         Part<HeadOptions>(model.Head, "head"),
-                        Part<GeneratorOptions>(model.Generator, "generator")
+                        Part<GeneratorOptions>(model.Generator, "generator"),
+                        Part<ArchitectureOptions>(model.Architecture, "architecture")
                     ),
                     task,
                     facts,
@@ -288,9 +289,10 @@ internal sealed class BundleFolder(string folder)
         int? Channels,
         IReadOnlyList<int>? ImageSize,
         int? Vocabulary,
-        // Of a model with a head for another task, or of one that makes images; bundles of classifiers have neither field.
+        // Of a model with a head for another task, of one that makes images, and of a search space; others have none of the fields.
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Head = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Generator = null
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Generator = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Architecture = null
     )
     {
         internal static ModelEntry Of(BundleContent content) =>
@@ -301,7 +303,8 @@ internal sealed class BundleFolder(string folder)
                 content.Model.Options.ImageSize is var (height, width) ? [height, width] : null,
                 content.Model.Options.Vocabulary,
                 RecipeJson.Write(content.Model.Head),
-                RecipeJson.Write(content.Model.Generator)
+                RecipeJson.Write(content.Model.Generator),
+                RecipeJson.Write(content.Model.Architecture)
             );
 
         internal ModelOptions Options =>

@@ -37,7 +37,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         if (under is not null && load && model is PyramidModel over)
             // They come at their own size, whatever their classes, before they are the backbone's.
             over.Backbone.LoadStateDict(
-                Filled(recipe.Backbone!, under, built => Registry.Create(recipe.BackboneName, built with { Classes = 0, Dense = true }))
+                Filled(recipe.Backbone!, under, built => recipe.Backbone!.Spec(built with { Classes = 0, Dense = true }).CreateBackbone())
                     .StateDict()
             );
         return model;

@@ -7,8 +7,8 @@ namespace Tessera.Training.Experiments;
 
 /// <summary>The model of a training.</summary>
 /// <param name="Name">
-/// Name in the registry; with a backbone, that of a head (<see cref="Heads"/>); or that of a generator (<see cref="Generators"/>). The fields
-/// of a head or generator stand beside its name.
+/// Name in the registry; with a backbone, that of a head (<see cref="Heads"/>); or that of a generator (<see cref="Generators"/>) or of a
+/// search space (<see cref="Architectures"/>). The fields of a head, generator or search space stand beside its name.
 /// </param>
 /// <param name="Classes">By default as many as the data has.</param>
 /// <param name="Channels">By default as many as the data's images have.</param>
@@ -30,6 +30,7 @@ namespace Tessera.Training.Experiments;
 /// </param>
 /// <param name="Head">The head of another task than classification; null for the backbone's own classifier.</param>
 /// <param name="Generator">The model that makes images; null for one that looks at them.</param>
+/// <param name="Architecture">The choices of a network of a search space; null for a model of the registry.</param>
 public sealed record ModelRecipe(
     string Name,
     [Range(1, 1_000_000)] int? Classes = null,
@@ -43,7 +44,8 @@ public sealed record ModelRecipe(
     bool? NewHead = null,
     ModelRecipe? Backbone = null,
     [RecipeBeside] HeadOptions? Head = null,
-    [RecipeBeside] GeneratorOptions? Generator = null
+    [RecipeBeside] GeneratorOptions? Generator = null,
+    [RecipeBeside] ArchitectureOptions? Architecture = null
 )
 {
     /// <summary>A head over a backbone.</summary>
@@ -64,6 +66,18 @@ public sealed record ModelRecipe(
             RecipeShape.ChoiceName(generator.GetType())
                 ?? throw new ArgumentException($"{generator.GetType().Name} has no name: Generators.Add makes it known", nameof(generator)),
             Generator: generator
+        ) { }
+
+    /// <summary>A network of a search space, or a supernet.</summary>
+    /// <param name="architecture">Its choices.</param>
+    public ModelRecipe(ArchitectureOptions architecture)
+        : this(
+            RecipeShape.ChoiceName(architecture.GetType())
+                ?? throw new ArgumentException(
+                    $"{architecture.GetType().Name} has no name: Architectures.Add makes it known",
+                    nameof(architecture)
+                ),
+            Architecture: architecture
         ) { }
 
     /// <summary>The head of another task than classification; null for the backbone's own classifier.</summary>
@@ -96,11 +110,20 @@ public sealed record ModelRecipe(
             ? throw new ArgumentException($"{field} must be left out: the generator {Name} has no such field")
             : Generator;
 
+    /// <summary>The choices of a network of a search space; null for a model of the registry.</summary>
+    public ArchitectureOptions? Architecture { get; init; } =
+        Architecture is not null && Backbone is not null
+            ? throw new ArgumentException($"backbone must be left out: {Name} is no head")
+            : Architecture;
+
     // A head and its backbone come together, and each has fields of its own.
     private static HeadOptions? Checked(HeadOptions? head, ModelRecipe? backbone, string name, (string Field, bool Given)[] ofBackbone)
     {
         if (head is null)
-            return backbone is null || Generators.All.Any(kind => kind.Name == name)
+            return
+                backbone is null
+                || Generators.All.Any(kind => kind.Name == name)
+                || Architectures.All.Any(kind => kind.Name == name)
                 ? null
                 : throw new ArgumentException(
                     $"backbone needs a head in model.name ({string.Join(", ", Heads.All.Select(kind => kind.Name))}), and {name} is none"
@@ -126,13 +149,16 @@ public sealed record ModelRecipe(
     /// <summary>Name of the backbone in the registry; that of a generator where there is no backbone.</summary>
     internal string BackboneName => Backbone?.Name ?? Name;
 
-    /// <summary>The backbone in the registry; null for a generator.</summary>
+    // Of the backbone.
+    private ArchitectureOptions? Choices => Backbone is null ? Architecture : Backbone.Architecture;
+
+    /// <summary>The backbone in the registry; null for a generator and for a network of a search space.</summary>
     /// <exception cref="UnknownModelException">The registry has no such name.</exception>
-    internal Variant? Variant => Generator is null ? Registry.Get(BackboneName) : null;
+    internal Variant? Variant => Generator is null && Choices is null ? Registry.Get(BackboneName) : null;
 
     /// <summary>What the model is built from.</summary>
     /// <param name="options">As <see cref="Options"/> gives them.</param>
-    internal ModelSpec Spec(ModelOptions options) => new(BackboneName, options, Head, Generator);
+    internal ModelSpec Spec(ModelOptions options) => new(BackboneName, options, Head, Generator, Choices);
 
     /// <summary>Side, or height and width.</summary>
     public IReadOnlyList<int>? ImageSize { get; init; } =

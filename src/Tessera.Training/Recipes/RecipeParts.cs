@@ -7,8 +7,8 @@ using Tessera.Models;
 namespace Tessera.Training.Recipes;
 
 /// <summary>
-/// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules, transforms, heads and
-/// generators. Those of Tessera are known; a program registers its own once, before it reads recipes, runs or bundles that name them. The name is that of
+/// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules, transforms, heads, generators,
+/// architectures and search methods. Those of Tessera are known; a program registers its own once, before it reads recipes, runs or bundles that name them. The name is that of
 /// <see cref="RecipeNameAttribute"/>, or else the name of the type in snake case; the parameters of the constructor are the fields.
 /// Threads may register and read at once.
 /// </summary>
@@ -38,6 +38,11 @@ public static class RecipeParts
             () => Generators.All.Select(kind => (kind.Name, kind.Type)),
             (name, type) => Generators.Add(new(name, type))
         ),
+        [typeof(ArchitectureOptions)] = new(
+            "architecture",
+            () => Architectures.All.Select(kind => (kind.Name, kind.Type)),
+            (name, type) => Architectures.Add(new(name, type))
+        ),
     };
 
     private sealed record PartRegistry(string Noun, Func<IEnumerable<(string Name, Type Type)>> All, Action<string, Type> Add);
@@ -51,7 +56,8 @@ public static class RecipeParts
     /// <summary>Makes a part known by its name. A second time changes nothing.</summary>
     /// <typeparam name="T">
     /// A record that derives from <c>TaskKind</c>, <c>ObjectiveOptions</c>, <c>AuxiliaryLossOptions</c>, <c>DiscriminatorOptions</c>,
-    /// <c>OptimizerOptions</c>, <c>ScheduleOptions</c>, <c>Transform</c>, <c>HeadOptions</c> or <c>GeneratorOptions</c>.
+    /// <c>OptimizerOptions</c>, <c>ScheduleOptions</c>, <c>Transform</c>, <c>HeadOptions</c>, <c>GeneratorOptions</c>,
+    /// <c>ArchitectureOptions</c> or <c>SearchMethod</c>.
     /// </typeparam>
     /// <exception cref="ArgumentException">
     /// It is no part of a recipe, has a field that no recipe can hold, or another part of this kind has the name.
@@ -100,7 +106,7 @@ public static class RecipeParts
 
     private const string Bases =
         "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, DiscriminatorOptions, OptimizerOptions, ScheduleOptions, "
-        + "Transform, HeadOptions or GeneratorOptions";
+        + "Transform, HeadOptions, GeneratorOptions, ArchitectureOptions or SearchMethod";
 
     // What would go wrong only when a recipe is read or written.
     private static void Check(Type type, Type root, string name)

@@ -69,7 +69,7 @@ public abstract record ImageTask : TaskKind
     {
         if (spec.Head is not null)
             throw new RunException($"model.name: task {Name} needs a model with a classifier, not a head of another task over {spec.Name}");
-        var model = Registry.Create(spec.Name, spec.Options);
+        var model = spec.CreateBackbone();
         return model.TakesImages
             ? model
             : throw new RunException($"model.name: {spec.Name} takes texts, but task {Name} needs a model for images");

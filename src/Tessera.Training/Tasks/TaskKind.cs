@@ -99,7 +99,7 @@ public abstract record TaskKind
         {
             return CreateModel(spec);
         }
-        catch (ArgumentException error) when (spec.Generator is not null)
+        catch (ArgumentException error) when (spec.Generator is not null || spec.Architecture is not null)
         {
             throw new RunException($"model: {error.Message}");
         }
