@@ -13,13 +13,11 @@ and writes nothing. Needs ./tessera built once and a folder (--data, or $TESSERA
     coco128  images/train2017 and coco_json/instances_train2017_128.json: the first 128 images of COCO
     tin20    train/CLASS/* and val/CLASS/*: 20 classes of Tiny ImageNet
 """
-import json
 import os
 import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import rows as common  # noqa: E402
 import shapes  # noqa: E402
