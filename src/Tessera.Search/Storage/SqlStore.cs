@@ -30,6 +30,9 @@ internal abstract class SqlStore(string search, ulong seed) : ICandidateStore
     /// <summary>Seconds since 1970 by the database's clock, as SQL.</summary>
     protected abstract string Now { get; }
 
+    // That a candidate is to be had.
+    private string Available => $"(state = 'waiting' OR (state = 'leased' AND lease_until <= {Now}))";
+
     /// <summary>Type of a column that numbers its rows.</summary>
     protected abstract string NumberedKey { get; }
 
@@ -194,6 +197,15 @@ internal abstract class SqlStore(string search, ulong seed) : ICandidateStore
     public Candidate? Lease(string stage, string worker, TimeSpan duration, int attempts)
     {
         using var connection = Connect();
+        // Whoever waits for work only looks, and keeps nobody from writing.
+        var available = Scalar(
+            connection,
+            null,
+            $"SELECT count(*) FROM {CandidateTable} WHERE search = @search AND stage = @stage AND {Available}",
+            ("stage", stage)
+        );
+        if (Convert.ToInt64(available, CultureInfo.InvariantCulture) == 0)
+            return null;
         // What nobody has brought to an end, as often as it may be begun.
         Execute(
             connection,
@@ -201,8 +213,7 @@ internal abstract class SqlStore(string search, ulong seed) : ICandidateStore
             $"""
             UPDATE {CandidateTable} SET state = 'failed', lease_until = NULL,
                 error = CASE WHEN state = 'leased' THEN 'worker ' || worker || ' ended without a score' ELSE error END
-            WHERE search = @search AND stage = @stage AND attempts >= @attempts
-                AND (state = 'waiting' OR (state = 'leased' AND lease_until <= {Now}))
+            WHERE search = @search AND stage = @stage AND attempts >= @attempts AND {Available}
             """,
             ("stage", stage),
             ("attempts", attempts)
@@ -214,8 +225,7 @@ internal abstract class SqlStore(string search, ulong seed) : ICandidateStore
             UPDATE {CandidateTable} SET state = 'leased', worker = @worker, lease_until = {Now} + @duration, attempts = attempts + 1
             WHERE id = (
                 SELECT id FROM {CandidateTable}
-                WHERE search = @search AND stage = @stage AND attempts < @attempts
-                    AND (state = 'waiting' OR (state = 'leased' AND lease_until <= {Now}))
+                WHERE search = @search AND stage = @stage AND attempts < @attempts AND {Available}
                 ORDER BY generation, position LIMIT 1 {SkipLocked}
             )
             RETURNING {Columns}
