@@ -15,7 +15,7 @@ public static class Architectures
     private static readonly ModelPartKinds<ArchitectureKind> kinds = new(
         "architecture",
         typeof(ArchitectureOptions),
-        []
+        [new("pnas_network", typeof(PnasNetworkOptions), "Progressive Neural Architecture Search, 2018, arXiv:1712.00559")]
     );
 
     /// <summary>The published ones; after them, in their order, those that were added.</summary>
