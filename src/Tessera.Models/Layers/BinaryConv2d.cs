@@ -30,6 +30,9 @@ public enum Binarization
 /// </summary>
 public sealed class BinaryConv2d : Layer
 {
+    private const string WeightName = "weight",
+        ScaleName = "activation_post_process.alpha";
+
     private readonly Parameter weight; // [out, in / groups, kh, kw]
     private readonly Parameter? alpha; // [1, out, 1, 1]
     private readonly Binarization binarization;
@@ -74,9 +77,16 @@ public sealed class BinaryConv2d : Layer
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        members.Add("weight", weight);
-        members.Add("activation_post_process.alpha", alpha);
+        members.Add(WeightName, weight);
+        members.Add(ScaleName, alpha);
     }
+
+    /// <summary>Whether a name in a state dict is that of learned factors.</summary>
+    internal static bool IsScale(string name) => name.EndsWith($".{ScaleName}", StringComparison.Ordinal);
+
+    /// <summary>Name of the weights whose channels a factor belongs to.</summary>
+    /// <param name="scale">Name of the factors.</param>
+    internal static string WeightOf(string scale) => scale[..^ScaleName.Length] + WeightName;
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)
