@@ -101,10 +101,8 @@ internal static class SearchCommand
             terminal.Note($"folder {TrainCommand.Shown(search.Folder)}");
             terminal.Note("");
         }
-        var options = new SearchRunOptions(
-            parsed.GetValue(Workers),
-            !parsed.GetValue(NoRetrain),
-            (stage, worker) => LaunchedProcesses.DescribeWorker(["search", "work", search.Folder, stage, "--worker", worker])
+        var options = new SearchRunOptions(parsed.GetValue(Workers), !parsed.GetValue(NoRetrain), (stage, worker) =>
+            LaunchedProcesses.DescribeWorker(["search", "work", search.Folder, stage, "--worker", worker])
         );
         var outcome = view.Run(() => search.Run(options, view.Handle, interruption.Token));
         Show(search, outcome, terminal);
