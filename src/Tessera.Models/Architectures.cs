@@ -12,10 +12,18 @@ public sealed record ArchitectureKind(string Name, Type Type, string Paper = "")
 /// </summary>
 public static class Architectures
 {
+    private const string VitasPaper = "ViTAS: Vision Transformer Architecture Search, 2021, arXiv:2106.13700",
+        GlitPaper = "GLiT: Neural Architecture Search for Global and Local Image Transformer, 2021, arXiv:2107.02960";
+
     private static readonly ModelPartKinds<ArchitectureKind> kinds = new(
         "architecture",
         typeof(ArchitectureOptions),
-        []
+        [
+            new("vitas_network", typeof(VitasNetworkOptions), VitasPaper),
+            new("vitas_supernet", typeof(VitasSupernetOptions), VitasPaper),
+            new("glit_network", typeof(GlitNetworkOptions), GlitPaper),
+            new("glit_supernet", typeof(GlitSupernetOptions), GlitPaper),
+        ]
     );
 
     /// <summary>The published ones; after them, in their order, those that were added.</summary>
