@@ -176,6 +176,8 @@ public sealed class RecipeTests
         while (!Directory.Exists(Path.Combine(folder.FullName, "recipes")))
             folder = folder.Parent!;
         var files = Directory.GetFiles(Path.Combine(folder.FullName, "recipes"), "*.yaml", SearchOption.AllDirectories);
+        // Recipes of searches have no model, and are read by another program.
+        files = [.. files.Where(file => Path.GetFileName(Path.GetDirectoryName(file)) != "search")];
         Assert.NotEmpty(files);
         var built = new HashSet<string>();
         foreach (
