@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Models;
+using Tessera.Search.Costs;
 using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Objectives.Search;
@@ -184,5 +185,37 @@ public sealed record VitasMethod(
         using var scope = new Scope();
         var supernet = (VitasSupernet)context.Trained(SupernetStage).Model;
         return scope.Return(supernet.WeightsOf(Space.Decode(genome), supernet.Options.Sides[0]));
+    }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<BlockShape> Blocks(string genome, SearchContext context)
+    {
+        var (size, classes, channels) = Images(context);
+        var config = Space.Configure(Space.Decode(genome), size, classes, channels);
+        var tokens = Tokens(size, config.Patch);
+        return
+        [
+            TransformerParts.Surroundings(tokens, channels * config.Patch * config.Patch, config.Dim, classes),
+            .. config
+                .Blocks.OfType<Vitas.BlockOptions>()
+                .Select(block => TransformerParts.Block(tokens, config.Dim, block.Heads, block.Qkv, block.Mlp)),
+        ];
+    }
+
+    private static int Tokens((int Height, int Width) size, int patch) => 1 + size.Height / patch * (size.Width / patch);
+
+    /// <inheritdoc/>
+    public override ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context)
+    {
+        var (size, _, _) = Images(context);
+        var patch = Space.PatchSizes.First(patch => Tokens(size, patch) == Of("tokens"));
+        var (heads, qkv, mlp) = shape.Surrounds ? (1, 3, 1) : (Of("heads"), Of("qkv"), Of("mlp"));
+        var count = shape.Surrounds ? 0 : copies;
+        // A space of this one block; a position without it, where there are no copies.
+        var space = new VitasSpace([patch], Of("dim"), Math.Max(1, count), [heads], qkv, mlp, [1]);
+        var positions = Enumerable.Repeat(count == 0 ? space.Identity : 0, space.Depth);
+        return new VitasNetworkOptions(space, new VitasGenome(0, [.. positions], new int[1 + 2 * space.Depth]).ToString());
+
+        int Of(string name) => (int)shape.Sizes[name];
     }
 }
