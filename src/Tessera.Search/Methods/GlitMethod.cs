@@ -51,10 +51,7 @@ public sealed record GlitMethod(
         DetailStage = "detail";
 
     /// <summary>How both supernets are trained.</summary>
-    public TrainingSettings Supernet { get; init; } =
-        Supernet.Objective is null
-            ? Supernet
-            : throw new ArgumentException("supernet.objective must be left out: the method trains its supernets by single paths");
+    public TrainingSettings Supernet { get; init; } = SupernetMeasurement.Checked(Supernet);
 
     /// <summary>Heads of a block, a multiple of 3.</summary>
     public int Heads { get; init; } =

@@ -11,6 +11,15 @@ internal sealed class SupernetMeasurement
 {
     private readonly BundleMeasurement measurement;
 
+    /// <summary>The settings of a supernet's training, if the method can use them.</summary>
+    /// <param name="training">The settings.</param>
+    /// <exception cref="ArgumentException">They have an objective, or an average of the weights.</exception>
+    internal static TrainingSettings Checked(TrainingSettings training) =>
+        training.Objective is not null ? throw new ArgumentException("supernet.objective must be left out: the method has its own")
+        : training.Train?.Averages == true
+            ? throw new ArgumentException("supernet.train.ema must be left out: networks are scored by the weights at the end of the training")
+        : training;
+
     /// <summary>Opens weights and samples.</summary>
     /// <param name="context">The search.</param>
     /// <param name="stage">The stage that has trained the supernet.</param>

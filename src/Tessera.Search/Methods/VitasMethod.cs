@@ -92,10 +92,7 @@ public sealed record VitasMethod(
         EvolutionStage = "evolution";
 
     /// <summary>How the super-transformer is trained.</summary>
-    public TrainingSettings Supernet { get; init; } =
-        Supernet.Objective is null
-            ? Supernet
-            : throw new ArgumentException("supernet.objective must be left out: the method trains its super-transformer in its own way");
+    public TrainingSettings Supernet { get; init; } = SupernetMeasurement.Checked(Supernet);
 
     /// <inheritdoc/>
     public override string RankedStage => EvolutionStage;

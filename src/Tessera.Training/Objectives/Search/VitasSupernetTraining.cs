@@ -56,6 +56,13 @@ public sealed record VitasSupernetTrainingOptions(
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<Need> Needs =>
+        [
+            new Need.Views(1),
+            new Need.NoAuxiliaryLosses("vitas_supernet runs a network several times in a step, so auxiliary losses must be left out"),
+        ];
+
     /// <summary>The network of a step.</summary>
     /// <param name="space">The space.</param>
     /// <param name="step">The step, from 0.</param>
