@@ -68,13 +68,7 @@ public sealed record VitasSpace(
 
     /// <summary>The largest value of each number of a genome; the least is 0.</summary>
     public IReadOnlyList<int> Most =>
-        [
-            PatchSizes.Count - 1,
-            .. Enumerable.Repeat(MostChoice, Depth),
-            0,
-            0,
-            .. Enumerable.Repeat(Shares.Count - 1, 1 + 2 * Depth),
-        ];
+        [PatchSizes.Count - 1, .. Enumerable.Repeat(MostChoice, Depth), 0, 0, .. Enumerable.Repeat(Shares.Count - 1, 1 + 2 * Depth)];
 
     /// <summary>The network with the smallest patches, a block at every position, and the largest widths.</summary>
     public VitasGenome Largest =>
@@ -105,13 +99,20 @@ public sealed record VitasSpace(
         return Equalized(new(patch, positions, widths));
 
         int Choice() =>
-            OptionalBlocks ? random.NextDouble() < identity ? Identity : random.Next(Identity)
-            : !lastHeads || Identity == 1 ? random.Next(Identity)
-            : random.NextDouble() < identity ? Identity - 1
-            : random.Next(Identity - 1);
+            OptionalBlocks
+                ? random.NextDouble() < identity
+                    ? Identity
+                    : random.Next(Identity)
+                : !lastHeads || Identity == 1
+                    ? random.Next(Identity)
+                    : random.NextDouble() < identity
+                        ? Identity - 1
+                        : random.Next(Identity - 1);
     }
 
-    /// <summary>Where all positions have the same block, the network with that of the first one everywhere; else the network itself.</summary>
+    /// <summary>
+    /// Where all positions have the same block, the network with that of the first one everywhere; else the network itself.
+    /// </summary>
     /// <param name="genome">A network.</param>
     public VitasGenome Equalized(VitasGenome genome) =>
         EqualBlocks
@@ -123,8 +124,8 @@ public sealed record VitasSpace(
             : genome;
 
     /// <summary>
-    /// The network with the positions that have no block behind the others, with their widths: then networks of as many blocks take the same
-    /// way through a supernet.
+    /// The network with the positions that have no block behind the others, with their widths: then networks of as many blocks take the
+    /// same way through a supernet.
     /// </summary>
     /// <param name="genome">A network.</param>
     public VitasGenome Shifted(VitasGenome genome)

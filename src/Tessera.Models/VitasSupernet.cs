@@ -278,7 +278,11 @@ public sealed class VitasSupernet : Backbone<VitasSupernet.Config>, ISearchable<
             weights.Add($"{Vitas.HeadPath}.weight", dim.Of(head.Weight, 1));
             weights.Add($"{Vitas.HeadPath}.bias", head.Bias!);
         }
-        return scope.Return(new OrderedDictionary<string, Tensor>(weights.Select(entry => new KeyValuePair<string, Tensor>(entry.Key, entry.Value.Contiguous().Clone()))));
+        return scope.Return(
+            new OrderedDictionary<string, Tensor>(
+                weights.Select(entry => new KeyValuePair<string, Tensor>(entry.Key, entry.Value.Contiguous().Clone()))
+            )
+        );
     }
 
     private static void AddNorm(OrderedDictionary<string, Tensor> weights, string path, LayerNorm norm, SharedChannels dim)

@@ -232,7 +232,9 @@ public sealed class VitasTests
         double Share(bool lastHeads)
         {
             var random = new Random(1);
-            return Enumerable.Range(0, 2000).Average(_ => space.Draw(random, 0.5, lastHeads).Positions.Average(choice => choice == 3 ? 1.0 : 0));
+            return Enumerable
+                .Range(0, 2000)
+                .Average(_ => space.Draw(random, 0.5, lastHeads).Positions.Average(choice => choice == 3 ? 1.0 : 0));
         }
     }
 
@@ -241,16 +243,17 @@ public sealed class VitasTests
     {
         var genome = small.Decode("1 4 3 4 0 0 0 5 1 2 3 4 5 6 7 8");
         Assert.Equal("1 3 0 4 4 0 0 5 3 4 7 8 1 2 5 6", small.Shifted(genome).ToString());
-        Assert.Equal(
-            small.Configure(genome, (32, 32)).PublishedCost,
-            small.Configure(small.Shifted(genome), (32, 32)).PublishedCost
-        );
+        Assert.Equal(small.Configure(genome, (32, 32)).PublishedCost, small.Configure(small.Shifted(genome), (32, 32)).PublishedCost);
     }
 
     [Fact]
     public void A_space_that_cannot_be_is_refused()
     {
-        Assert.Contains("shares", Assert.Throws<ArgumentException>(() => new VitasSpace([4], 8, 1, [1], 3, 3, [0.5, 0.5])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "shares",
+            Assert.Throws<ArgumentException>(() => new VitasSpace([4], 8, 1, [1], 3, 3, [0.5, 0.5])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "patch_sizes must be a list",
             Assert.Throws<ArgumentException>(() => new VitasSpace([], 8, 1, [1], 3, 3)).Message,

@@ -4,8 +4,8 @@ using Tessera.Models;
 namespace Tessera.Search.Methods;
 
 /// <summary>
-/// A network of GLiT's space as text: of each block the thirds of its heads that are global, <c>3 0 1</c>, and on the second level, behind a
-/// slash, the number of its candidate, <c>3 0 1 / 1 4 8</c>.
+/// A network of GLiT's space as text: of each block the thirds of its heads that are global, <c>3 0 1</c>, and on the second level, behind
+/// a slash, the number of its candidate, <c>3 0 1 / 1 4 8</c>.
 /// </summary>
 /// <param name="Thirds">Of each block, from 0 to 3.</param>
 /// <param name="Details">Of each block, from 0 to 8; null on the first level.</param>

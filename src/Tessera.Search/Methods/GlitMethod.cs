@@ -90,9 +90,8 @@ public sealed record GlitMethod(
     /// <inheritdoc/>
     /// <remarks>Of the whole space, which the two levels see a part of each.</remarks>
     public override string Draw(Random random, SearchContext context) =>
-        Draws.Within(
-            new NetworkCosts(context),
-            () => new GlitGenome(Numbers(random, 4), Numbers(random, Glit.BlockOptions.DetailCount)).ToString()
+        Draws.Within(new NetworkCosts(context), () =>
+            new GlitGenome(Numbers(random, 4), Numbers(random, Glit.BlockOptions.DetailCount)).ToString()
         );
 
     /// <summary>As many numbers as there are blocks.</summary>
@@ -127,8 +126,8 @@ public sealed record GlitMethod(
     }
 
     /// <summary>
-    /// The weights of a network in the supernet of its level, with statistics of its batch norms that are computed for it; null for a network
-    /// of another distribution of global heads than the second level's supernet has.
+    /// The weights of a network in the supernet of its level, with statistics of its batch norms that are computed for it; null for a
+    /// network of another distribution of global heads than the second level's supernet has.
     /// </summary>
     /// <param name="genome">As the candidates have it.</param>
     /// <param name="context">The search.</param>

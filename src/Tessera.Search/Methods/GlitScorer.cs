@@ -1,7 +1,5 @@
 using Tessera.Data.Loading;
 using Tessera.Models;
-using Tessera.Nn;
-using Tessera.Training.Experiments;
 
 namespace Tessera.Search.Methods;
 
@@ -57,10 +55,7 @@ internal sealed class GlitScorer : CandidateScorer
         var statistics = new NormStatistics(supernet);
         try
         {
-            statistics.Compute(
-                loader.Epoch(0, stop: stop).Take(method.StatisticsBatches),
-                images => supernet.Call(images, path)
-            );
+            statistics.Compute(loader.Epoch(0, stop: stop).Take(method.StatisticsBatches), images => supernet.Call(images, path));
             return statistics;
         }
         catch

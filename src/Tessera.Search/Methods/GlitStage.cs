@@ -57,13 +57,7 @@ internal sealed record GlitStage(string Name, GlitMethod Method, SearchContext C
         (thirds is null ? new GlitGenome(genes) : new(thirds, genes)).ToString();
 
     // Null where nothing new is to be had.
-    private Proposal? Child(
-        IReadOnlyList<Candidate> parents,
-        bool mutated,
-        IReadOnlyList<int>? thirds,
-        HashSet<string> seen,
-        Random random
-    )
+    private Proposal? Child(IReadOnlyList<Candidate> parents, bool mutated, IReadOnlyList<int>? thirds, HashSet<string> seen, Random random)
     {
         for (var i = 0; i < Tries; i++)
         {

@@ -2,11 +2,11 @@ using Tessera.Nn;
 
 namespace Tessera.Search.Methods;
 
-/// <summary>Costs of the networks of a search, and whether its budget allows them. A network that is asked for again is not counted again.</summary>
+/// <summary>Costs of the networks of a search, each counted once, and whether its budget allows them.</summary>
 /// <param name="context">The search.</param>
 internal sealed class NetworkCosts(SearchContext context)
 {
-    // Of a network outside of the budget, as the authors of ViTAS have it: below any network that was measured, and lower the more it costs.
+    // Of a network outside of the budget, as the authors of ViTAS have it: the less the more it costs.
     private const double Outside = 0.05,
         PerExcess = 0.01;
 
@@ -47,7 +47,7 @@ internal sealed class NetworkCosts(SearchContext context)
                     (limits.LatencyMs, cost.LatencyMs),
                 ]
             where pair.Limit is not null && (pair.Value < pair.Limit[0] || pair.Value > pair.Limit[1])
-            select Outside - PerExcess * (pair.Value!.Value - pair.Limit[1]) / pair.Limit[1]
+            select Outside - PerExcess * (pair.Value!.Value - pair.Limit![1]) / pair.Limit[1]
         ).Min();
     }
 }

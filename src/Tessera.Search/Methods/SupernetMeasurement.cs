@@ -17,7 +17,9 @@ internal sealed class SupernetMeasurement
     internal static TrainingSettings Checked(TrainingSettings training) =>
         training.Objective is not null ? throw new ArgumentException("supernet.objective must be left out: the method has its own")
         : training.Train?.Averages == true
-            ? throw new ArgumentException("supernet.train.ema must be left out: networks are scored by the weights at the end of the training")
+            ? throw new ArgumentException(
+                "supernet.train.ema must be left out: networks are scored by the weights at the end of the training"
+            )
         : training;
 
     /// <summary>Opens weights and samples.</summary>

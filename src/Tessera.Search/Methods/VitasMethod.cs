@@ -205,7 +205,7 @@ public sealed record VitasMethod(
     public override ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context)
     {
         var (size, _, _) = Images(context);
-        var patch = Space.PatchSizes.First(patch => Tokens(size, patch) == Of("tokens"));
+        var patch = Space.PatchSizes.First(side => Tokens(size, side) == Of("tokens"));
         var (heads, qkv, mlp) = shape.Surrounds ? (1, 3, 1) : (Of("heads"), Of("qkv"), Of("mlp"));
         var count = shape.Surrounds ? 0 : copies;
         // A space of this one block; a position without it, where there are no copies.

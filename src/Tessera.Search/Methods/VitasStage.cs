@@ -66,9 +66,7 @@ internal sealed record VitasStage(VitasMethod Method, SearchContext Context) : C
         var most = lessened.Append(0).Max();
         return
         [
-            .. candidates.Select(
-                (one, i) => (double[])[1 - one.Score!.Value, costs.ScoreOutside(one.Cost) is null ? lessened[i] : most]
-            ),
+            .. candidates.Select((one, i) => (double[])[1 - one.Score!.Value, costs.ScoreOutside(one.Cost) is null ? lessened[i] : most]),
         ];
     }
 

@@ -8,12 +8,35 @@ public sealed class EvolutionTests
     [Fact]
     public void The_crowding_distance_is_the_mean_share_of_the_gaps_around_an_individual()
     {
-        double[][] front = [[0, 10], [1, 6], [4, 5], [10, 0], [1, 6]];
+        double[][] front =
+        [
+            [0, 10],
+            [1, 6],
+            [4, 5],
+            [10, 0],
+            [1, 6],
+        ];
         // Of 0..10: from 0 to 4, and from 5 to 10.
         Assert.Equal([1e14, (0.4 + 0.5) / 2, (0.9 + 0.6) / 2, 1e14, (0.4 + 0.5) / 2], CrowdingDistance.Of(front), 1e-12);
-        Assert.Equal([7, 7], CrowdingDistance.Of([[1], [2]], 7));
+        Assert.Equal(
+            [7, 7],
+            CrowdingDistance.Of(
+                [
+                    [1],
+                    [2],
+                ],
+                7
+            )
+        );
         // What is the same for all says nothing.
-        Assert.Equal([1e14, 0.5, 1e14], CrowdingDistance.Of([[1, 3], [2, 3], [3, 3]]));
+        Assert.Equal(
+            [1e14, 0.5, 1e14],
+            CrowdingDistance.Of([
+                [1, 3],
+                [2, 3],
+                [3, 3],
+            ])
+        );
         Assert.Empty(CrowdingDistance.Of([]));
     }
 
@@ -38,16 +61,37 @@ public sealed class EvolutionTests
     [Fact]
     public void Survivors_are_the_best_and_of_a_front_that_is_cut_those_with_most_room()
     {
-        Assert.Equal([2, 0, 3], new RankedPopulation([[2], [5], [1], [3], [4]]).Survivors(3));
+        Assert.Equal(
+            [2, 0, 3],
+            new RankedPopulation([
+                [2],
+                [5],
+                [1],
+                [3],
+                [4],
+            ]).Survivors(3)
+        );
         // One front: its ends stay, and in between the one that is far from the others.
-        double[][] front = [[0, 10], [0.5, 9.5], [1, 9], [6, 4], [10, 0]];
+        double[][] front =
+        [
+            [0, 10],
+            [0.5, 9.5],
+            [1, 9],
+            [6, 4],
+            [10, 0],
+        ];
         Assert.Equal([0, 3, 4], new RankedPopulation(front).Survivors(3).Order());
     }
 
     [Fact]
     public void A_tournament_is_won_by_the_better_one()
     {
-        var ranked = new RankedPopulation([[1], [2], [3], [4]]);
+        var ranked = new RankedPopulation([
+            [1],
+            [2],
+            [3],
+            [4],
+        ]);
         var random = new SeededRandom(3);
         var wins = new int[4];
         for (var i = 0; i < 4000; i++)

@@ -25,9 +25,8 @@ public sealed class GlitMethodTests : IDisposable
     {
         var context = Context("search.depth=6", "search.population=20", "search.generations=15", "search.parents=6");
         int[] best = [3, 0, 1, 2, 0, 3];
-        var generations = Searches.Drive(
-            First(context),
-            genome => 1 - genome.Split(' ').Zip(best, (text, wanted) => Math.Abs(text[0] - '0' - wanted)).Sum() / 20.0
+        var generations = Searches.Drive(First(context), genome =>
+            1 - genome.Split(' ').Zip(best, (text, wanted) => Math.Abs(text[0] - '0' - wanted)).Sum() / 20.0
         );
         var all = generations.SelectMany(generation => generation).ToArray();
         Assert.Equal(300, all.Select(one => one.Genome).Distinct().Count());
@@ -115,7 +114,10 @@ public sealed class GlitMethodTests : IDisposable
         var model = new Glit(new((8, 8), 4, 12, 3, Glit.Config.Distributions(2), 3));
         model.Eval();
         var before = model.StateDict().ToDictionary(entry => entry.Key, entry => entry.Value.Clone());
-        Batch[] batches = [.. Enumerable.Range(0, 3).Select(_ => new Batch([new(Torch.Randn([4, 3, 8, 8]))], new NoTargets(4), [0, 1, 2, 3]))];
+        Batch[] batches =
+        [
+            .. Enumerable.Range(0, 3).Select(_ => new Batch([new(Torch.Randn([4, 3, 8, 8]))], new NoTargets(4), [0, 1, 2, 3])),
+        ];
         var images = batches[0].Inputs.Clone();
         using (var statistics = new NormStatistics(model))
         {

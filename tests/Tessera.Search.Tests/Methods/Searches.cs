@@ -7,7 +7,7 @@ namespace Tessera.Tests.Search.Methods;
 internal static class Searches
 {
     private const string Training =
-        "{ optimizer: { name: adamw, lr: 5e-3 }, schedule: { name: cosine, epochs: 2 }, train: { threads: 1 } }",
+            "{ optimizer: { name: adamw, lr: 5e-3 }, schedule: { name: cosine, epochs: 2 }, train: { threads: 1 } }",
         Rest = $"data: {{ name: shapes, batch: 8, minival: 0.25 }}\nretrain: {Training}\nseed: 3\n";
 
     internal static SearchRecipe Vitas(TempFolder folder, params string[] settings) =>
@@ -36,19 +36,17 @@ internal static class Searches
     {
         List<IReadOnlyList<Candidate>> generations = [];
         while (stage.Propose(generations, default) is { } proposals)
-            generations.Add(
-                [
-                    .. proposals.Select(
-                        (one, i) =>
-                            new Candidate(0, stage.Name, generations.Count, i, one.Genome, one.Cost, 0, CandidateState.Scored)
-                            {
-                                Parents = one.Parents,
-                                Evaluated = one.Score is null,
-                                Score = one.Score ?? score(one.Genome),
-                            }
-                    ),
-                ]
-            );
+            generations.Add([
+                .. proposals.Select(
+                    (one, i) =>
+                        new Candidate(0, stage.Name, generations.Count, i, one.Genome, one.Cost, 0, CandidateState.Scored)
+                        {
+                            Parents = one.Parents,
+                            Evaluated = one.Score is null,
+                            Score = one.Score ?? score(one.Genome),
+                        }
+                ),
+            ]);
         return generations;
     }
 }

@@ -46,7 +46,10 @@ public sealed class VitasMethodTests : IDisposable
         Assert.NotEqual(Genomes(settings), Genomes([.. settings, "seed=4"]));
 
         IEnumerable<string> Genomes(string[] given) =>
-            Searches.Drive(Stage(Context(given)), genome => Likeness(genome)).SelectMany(generation => generation).Select(one => one.Genome);
+            Searches
+                .Drive(Stage(Context(given)), genome => Likeness(genome))
+                .SelectMany(generation => generation)
+                .Select(one => one.Genome);
     }
 
     [Fact]
@@ -215,7 +218,10 @@ public sealed class VitasMethodTests : IDisposable
     {
         var files = Directory
             .GetFiles(Path.Combine(Repository.Root, "recipes", "search"), "*.yaml")
-            .Where(file => Path.GetFileName(file).StartsWith("vitas", StringComparison.Ordinal) || Path.GetFileName(file).StartsWith("glit", StringComparison.Ordinal))
+            .Where(file =>
+                Path.GetFileName(file).StartsWith("vitas", StringComparison.Ordinal)
+                || Path.GetFileName(file).StartsWith("glit", StringComparison.Ordinal)
+            )
             .ToArray();
         Assert.Equal(5, files.Length);
         foreach (var file in files)

@@ -47,7 +47,7 @@ public sealed record SinglePathOptions([Range(0, 0.999)] double Smoothing = 0, u
     public IReadOnlyList<int> Draw(IReadOnlyList<int> choices, long step)
     {
         var random = new SeededRandom(Seed, step);
-        return [.. choices.Select(random.Next)];
+        return [.. choices.Select(count => random.Next(count))];
     }
 
     /// <inheritdoc/>

@@ -14,15 +14,16 @@ namespace Tessera.Training.Objectives.Search;
 /// <param name="options">The settings.</param>
 public sealed class VitasSupernetTraining(VitasSupernet supernet, VitasSupernetTrainingOptions options) : BackboneObjective(supernet)
 {
+    private VitasSupernet Supernet => (VitasSupernet)Model;
+
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var genome = options.Draw(supernet.Options.Space, progress.Step);
-        var logits = supernet.Options.Sides.Select(side => supernet.Call(batch.Inputs, genome, side)).ToArray();
+        var genome = options.Draw(Supernet.Options.Space, progress.Step);
+        var logits = Supernet.Options.Sides.Select(side => Supernet.Call(batch.Inputs, genome, side)).ToArray();
         var sum = logits.Skip(1).Aggregate(logits[0], (all, one) => all + one);
         var (targets, classes) = (ClassTargets.Of(batch), sum.Size(1));
-        var soft =
-            targets.Soft
+        var soft = targets.Soft
             ?? SharedPasses.Targets(
                 targets.Labels,
                 classes,
