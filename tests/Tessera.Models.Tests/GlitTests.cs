@@ -62,7 +62,7 @@ public sealed class GlitTests
             Assert.Equal(["blocks.0.2", "blocks.1.0", "blocks.2.3"], supernet.BlockPaths);
             Assert.Throws<InvalidOperationException>(() => supernet.Use(path));
         }
-        Assert.True(Torch.Equal(first, supernet.Call(input)));
+        Assert.True(first.Equal(supernet.Call(input)));
         Assert.Equal([9, 9], ((Glit)new GlitSupernetOptions(2, [0, 3], 24, 3, 8).Create(images)).Choices);
     }
 

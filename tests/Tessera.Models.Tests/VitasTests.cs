@@ -169,14 +169,14 @@ public sealed class VitasTests
         var images = Torch.Randn([2, 3, 32, 32]);
         var genome = small.Decode("1 4 3 2 0 0 0 5 4 4 4 4 6 2 4 7");
         var whole = supernet.Call(images);
-        Assert.True(Torch.Equal(whole, supernet.Call(images, small.Largest, WidthSharing.Cyclic)));
+        Assert.True(whole.Equal(supernet.Call(images, small.Largest, WidthSharing.Cyclic)));
         using (supernet.Use(genome))
         {
             Assert.True(supernet.ForwardFeatures(images).Shape == new Shape(2, 17, small.Width(5, 48)));
             Assert.Throws<InvalidOperationException>(() => supernet.Use(genome));
             Assert.Equal(4, supernet.ForwardIntermediates(images).Count);
         }
-        Assert.True(Torch.Equal(whole, supernet.Call(images)));
+        Assert.True(whole.Equal(supernet.Call(images)));
         Assert.Contains(
             "number 1 of a genome must be from 0 to 4, not 9",
             Assert.Throws<ArgumentException>(() => supernet.Use(genome with { Positions = [9, 3, 2, 0] })).Message,

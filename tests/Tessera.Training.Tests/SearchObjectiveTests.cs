@@ -26,7 +26,7 @@ public sealed class SearchObjectiveTests
         var path = options.Draw(model.Choices, progress.Step);
         var changed = model
             .NamedParameters()
-            .Where(entry => !Torch.Equal(before[entry.Name], entry.Parameter))
+            .Where(entry => !before[entry.Name].Equal(entry.Parameter))
             .Select(entry => entry.Name.Split('.') is ["blocks", var block, var candidate, ..] ? $"{block} {candidate}" : "shared")
             .Distinct();
         Assert.Equal([.. path.Index().Select(entry => $"{entry.Index} {entry.Item}"), "shared"], changed.Order(StringComparer.Ordinal));

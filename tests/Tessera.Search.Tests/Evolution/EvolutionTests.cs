@@ -17,26 +17,13 @@ public sealed class EvolutionTests
             [1, 6],
         ];
         // Of 0..10: from 0 to 4, and from 5 to 10.
-        Assert.Equal([1e14, (0.4 + 0.5) / 2, (0.9 + 0.6) / 2, 1e14, (0.4 + 0.5) / 2], CrowdingDistance.Of(front), 1e-12);
         Assert.Equal(
-            [7, 7],
-            CrowdingDistance.Of(
-                [
-                    [1],
-                    [2],
-                ],
-                7
-            )
+            [1e14, 0.45, 0.75, 1e14, 0.45],
+            CrowdingDistance.Of(front).Select(distance => Math.Round(distance, 12))
         );
+        Assert.Equal((double[])[7, 7], CrowdingDistance.Of([[1], [2]], 7));
         // What is the same for all says nothing.
-        Assert.Equal(
-            [1e14, 0.5, 1e14],
-            CrowdingDistance.Of([
-                [1, 3],
-                [2, 3],
-                [3, 3],
-            ])
-        );
+        Assert.Equal((double[])[1e14, 0.5, 1e14], CrowdingDistance.Of([[1, 3], [2, 3], [3, 3]]));
         Assert.Empty(CrowdingDistance.Of([]));
     }
 
@@ -121,9 +108,9 @@ public sealed class EvolutionTests
         var random = new SeededRandom(6);
         int[] genes = new int[40],
             most = [.. Enumerable.Repeat(99, 40)];
-        // A gene that mutates may come out as it was: at the end of 100 values, half of the draws go below it, and a few more stay.
+        // At the lower end half of the draws go below it, and one in a hundred others stays.
         var changed = Enumerable.Range(0, 4000).Average(_ => PolynomialMutation.Mutate(genes, most, random, 3).Count(gene => gene != 0));
-        Assert.InRange(changed, 0.85, 1.05);
+        Assert.InRange(changed, 0.45, 0.53);
     }
 
     [Fact]

@@ -32,7 +32,7 @@ public sealed class GlitMethodTests : IDisposable
         Assert.Equal(300, all.Select(one => one.Genome).Distinct().Count());
         Assert.Equal(1, all.Max(one => one.Score));
         // The first half of the children are mutated, the others crossed.
-        Assert.All(generations[1..], generation => Assert.All(generation.Take(10), one => Assert.InRange(one.Parents.Count, 0, 1)));
+        Assert.All(generations.Skip(1), generation => Assert.All(generation.Take(10), one => Assert.InRange(one.Parents.Count, 0, 1)));
         Assert.Contains(generations[1].Skip(10), one => one.Parents.Count == 2);
     }
 
@@ -131,7 +131,7 @@ public sealed class GlitMethodTests : IDisposable
             Assert.Equal(0, (model.Call(images, [0, 0]) - trained).Abs().Max().ToDouble(), 0.05);
         }
         foreach (var (name, tensor) in model.StateDict())
-            Assert.True(Torch.Equal(before[name], tensor), name);
+            Assert.True(before[name].Equal(tensor), name);
         Assert.All(model.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>(), norm => Assert.Equal(0.1, norm.Momentum));
     }
 }

@@ -33,7 +33,7 @@ public sealed class VitasMethodTests : IDisposable
         Assert.Equal(20, generations.Count);
         var all = generations.SelectMany(generation => generation).ToArray();
         Assert.Equal(all.Length, all.Select(one => one.Genome).Distinct().Count());
-        Assert.All(generations[1..], generation => Assert.All(generation, one => Assert.InRange(one.Parents.Count, 1, 2)));
+        Assert.All(generations.Skip(1), generation => Assert.All(generation, one => Assert.InRange(one.Parents.Count, 1, 2)));
         Assert.Equal(1, all.Max(one => one.Score));
         Assert.True(generations[^1].Average(one => one.Score) > generations[0].Average(one => one.Score) + 0.2);
     }
@@ -88,7 +88,7 @@ public sealed class VitasMethodTests : IDisposable
         Assert.All(Searches.Drive(Stage(context), Score)[0], one => Assert.InRange(one.Cost.Parameters!.Value, 1, 4000));
         Assert.Contains(
             "different ones are within the budget",
-            Assert.Throws<RunException>(() => Searches.Drive(Stage(Context("budget.parameters=[10]")), Score)).Message,
+            Assert.Throws<RunException>(() => Searches.Drive(Stage(Context("budget.published=[10]", "search.identity=0.5")), Score)).Message,
             StringComparison.Ordinal
         );
 
@@ -176,7 +176,7 @@ public sealed class VitasMethodTests : IDisposable
         using var outside = Torch.NoGrad();
         var images = network.ExampleInput(3);
         var expected = supernet.Call(images, supernet.Options.Space.Decode(best), supernet.Options.Sides[0]);
-        Assert.Equal(0, (network.Call(images) - expected).Abs().Max().ToDouble(), 1e-5);
+        Assert.Equal(0, (network.Call(images) - expected).Abs().Max().ToDouble(), 1e-4);
     }
 
     [Fact]
