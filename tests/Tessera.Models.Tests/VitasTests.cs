@@ -203,7 +203,7 @@ public sealed class VitasTests
                 .Where(entry => entry.Name.Contains("Patch_init", StringComparison.Ordinal) && entry.Parameter.Grad is not null)
                 .Select(entry => entry.Name["net.backbone_init_stem_Patch_init_0.".Length] - '0')
                 .Distinct();
-            Assert.Equal(released && patch > 0 ? [] : [patch], stems);
+            Assert.Equal((int[])(released && patch > 0 ? [] : [patch]), stems);
         }
     }
 
