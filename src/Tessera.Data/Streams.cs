@@ -18,4 +18,5 @@ internal static class Streams
     internal const int Groups = 9 << 20;
     internal const int Classes = 12 << 20;
     internal const int Halves = 13 << 20;
+    internal const int Search = 14 << 20;
 }

@@ -12,12 +12,18 @@ public sealed record ArchitectureKind(string Name, Type Type, string Paper = "")
 /// </summary>
 public static class Architectures
 {
-    private const string BatsPaper = "BATS: Binary ArchitecTure Search, 2020, arXiv:2003.01711";
+    private const string VitasPaper = "ViTAS: Vision Transformer Architecture Search, 2021, arXiv:2106.13700",
+        GlitPaper = "GLiT: Neural Architecture Search for Global and Local Image Transformer, 2021, arXiv:2107.02960",
+        BatsPaper = "BATS: Binary ArchitecTure Search, 2020, arXiv:2003.01711";
 
     private static readonly ModelPartKinds<ArchitectureKind> kinds = new(
         "architecture",
         typeof(ArchitectureOptions),
         [
+            new("vitas_network", typeof(VitasNetworkOptions), VitasPaper),
+            new("vitas_supernet", typeof(VitasSupernetOptions), VitasPaper),
+            new("glit_network", typeof(GlitNetworkOptions), GlitPaper),
+            new("glit_supernet", typeof(GlitSupernetOptions), GlitPaper),
             new("bats_network", typeof(BatsNetworkOptions), BatsPaper),
             new("bats_supernet", typeof(BatsSupernetOptions), BatsPaper),
             new("pnas_network", typeof(PnasNetworkOptions), "Progressive Neural Architecture Search, 2018, arXiv:1712.00559"),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Tessera.Models.Layers;
 using Tessera.Nn;
 
@@ -13,7 +14,7 @@ namespace Tessera.Models;
 /// first one of the next row. Names and order of the weights are the authors'. A block may hold several candidates, of which a path takes
 /// one each: that is the supernet of the search.
 /// </remarks>
-public sealed partial class Glit : Backbone<Glit.Config>
+public sealed partial class Glit : Backbone<Glit.Config>, IPathSearchable
 {
     /// <summary>A candidate of a block.</summary>
     /// <param name="GlobalThirds">Thirds of the heads that are global, from 0 to 3.</param>
@@ -81,6 +82,19 @@ public sealed partial class Glit : Backbone<Glit.Config>
         double DropPath = 0
     ) : RegularizedConfig
     {
+        /// <summary>
+        /// Multiply-adds of the model by the authors' formula, in millions, by which their budgets are meant. It counts the first map of a
+        /// local part once, although its gate doubles it, and an MLP for 197 tokens whatever the image.
+        /// </summary>
+        /// <param name="path">Of every block the candidate that is taken; null for the first of each.</param>
+        public double PublishedCost(IReadOnlyList<int>? path = null)
+        {
+            var (height, width) = (ImageSize.Height / Patch, ImageSize.Width / Patch);
+            double patches = 3.0 * Dim * Patch * Patch * height * width;
+            var inside = Blocks.Select((candidates, i) => BlockCost(candidates[path?[i] ?? 0], Dim, 1 + height * width));
+            return (patches + (double)Dim * Classes) / 1e6 + inside.Sum();
+        }
+
         /// <summary>The blocks of a found architecture.</summary>
         /// <param name="thirds">Of each block, thirds of the heads that are global.</param>
         /// <param name="details">Of each block, the number of its candidate.</param>
@@ -89,6 +103,15 @@ public sealed partial class Glit : Backbone<Glit.Config>
             thirds.Count == details.Count
                 ? [.. thirds.Zip(details, (third, detail) => (IReadOnlyList<BlockOptions>)[BlockOptions.Decode(third, detail)])]
                 : throw new ArgumentException($"{thirds.Count} kinds of blocks and {details.Count} details: there must be one of each");
+
+        /// <summary>The blocks of the first stage's supernet: one candidate for each number of global thirds.</summary>
+        /// <param name="depth">Number of blocks.</param>
+        public static IReadOnlyList<IReadOnlyList<BlockOptions>> Distributions(int depth) =>
+            [
+                .. Enumerable
+                    .Range(0, depth)
+                    .Select(_ => (IReadOnlyList<BlockOptions>)[.. Enumerable.Range(0, 4).Select(third => new BlockOptions(third))]),
+            ];
 
         /// <summary>The blocks of the second stage's supernet: all candidates of each kind of block.</summary>
         /// <param name="thirds">Of each block, thirds of the heads that are global.</param>
@@ -108,6 +131,7 @@ public sealed partial class Glit : Backbone<Glit.Config>
     private readonly LayerNorm norm;
     private Linear? head;
     private readonly Dropout drop;
+    private int[]? chosen;
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02.</summary>
     /// <exception cref="ArgumentException">A block cannot be divided among its heads.</exception>
@@ -134,7 +158,13 @@ public sealed partial class Glit : Backbone<Glit.Config>
     public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}.0")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}.{Taken(i)}")];
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> Choices => [.. Options.Blocks.Select(candidates => candidates.Count)];
+
+    // Without a path, the first candidate of each block.
+    private int Taken(int block) => chosen?[block] ?? 0;
 
     /// <inheritdoc/>
     protected override ref Linear? Classifier => ref head;
@@ -151,6 +181,22 @@ public sealed partial class Glit : Backbone<Glit.Config>
     /// <exception cref="ShapeException">The model cannot take the images.</exception>
     public Tensor Call(Tensor images, IReadOnlyList<int> path)
     {
+        using (Use(path))
+            return Call(images);
+    }
+
+    /// <inheritdoc/>
+    public IDisposable Use(IReadOnlyList<int> genome)
+    {
+        Check(genome);
+        if (chosen is not null)
+            throw new InvalidOperationException("another path through the supernet is in use");
+        chosen = [.. genome];
+        return new NetworkInUse(() => chosen = null);
+    }
+
+    private void Check(IReadOnlyList<int> path)
+    {
         if (path.Count != blocks.Count)
             throw new ArgumentException($"a path through {blocks.Count} blocks must have as many numbers, not {path.Count}", nameof(path));
         foreach (var (i, candidate) in path.Index())
@@ -159,20 +205,37 @@ public sealed partial class Glit : Backbone<Glit.Config>
                     $"block {i} has the candidates 0 to {blocks[i].Count - 1}, and the path wants {candidate}",
                     nameof(path)
                 );
-        return Torch.Scope(() => Taking(images, () => Logits(Features(images, path))));
+    }
+
+    /// <summary>The weights of a path by the names of the network that has its candidates alone, running statistics included.</summary>
+    /// <param name="path">Of every block the candidate that is taken.</param>
+    /// <exception cref="ArgumentException">It is no path.</exception>
+    public OrderedDictionary<string, Tensor> WeightsOf(IReadOnlyList<int> path)
+    {
+        Check(path);
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var weights = new OrderedDictionary<string, Tensor>();
+        foreach (var (name, tensor) in StateDict())
+        {
+            if (name.Split('.') is not ["blocks", var block, var candidate, .. var rest])
+                weights.Add(name, tensor.Clone());
+            else if (candidate == Number(path[int.Parse(block, CultureInfo.InvariantCulture)]))
+                weights.Add($"blocks.{block}.0.{string.Join('.', rest)}", tensor.Clone());
+        }
+        return scope.Return(weights);
+
+        static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Features(input, null);
-
-    // Without a path, the first candidate of each block.
-    private Tensor Features(Tensor input, IReadOnlyList<int>? path) // [B, C, H, W] -> [B, 1 + N, D]
+    protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
     {
         ExpectOwnSize(input);
         var patches = Record("patch_tokens", patchEmbed.Call(input));
         var x = drop.Call(Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), patches], 1) + posEmbed);
         foreach (var (i, candidates) in blocks.Index())
-            x = candidates[path?[i] ?? 0].Call(x);
+            x = candidates[Taken(i)].Call(x);
         return Record("normed", norm.Call(x));
     }
 
@@ -197,18 +260,9 @@ public sealed partial class Glit : Backbone<Glit.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state) =>
         PositionTable.Fit(state, "pos_embed", posEmbed, Grid, 1, PositionResampling.Bicubic);
 
-    /// <summary>
-    /// Multiply-adds of the model by the authors' formula, in millions, by which their budgets are meant. It counts the first map of a
-    /// local part once, although its gate doubles it, and an MLP for 197 tokens whatever the image.
-    /// </summary>
+    /// <summary>Multiply-adds of the model by the authors' formula, in millions; see <see cref="Config.PublishedCost"/>.</summary>
     /// <param name="path">Of every block the candidate that is taken; null for the first of each.</param>
-    public double PublishedCost(IReadOnlyList<int>? path = null)
-    {
-        var tokens = 1 + Grid.Height * Grid.Width;
-        double patches = 3.0 * Options.Dim * Options.Patch * Options.Patch * Grid.Height * Grid.Width;
-        var inside = Options.Blocks.Select((candidates, i) => BlockCost(candidates[path?[i] ?? 0], Options.Dim, tokens));
-        return (patches + (double)Options.Dim * Options.Classes) / 1e6 + inside.Sum();
-    }
+    public double PublishedCost(IReadOnlyList<int>? path = null) => Options.PublishedCost(path);
 
     /// <summary>Multiply-adds of a block by the authors' formula, in millions.</summary>
     /// <param name="block">The block.</param>

@@ -67,7 +67,7 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
         }
     }
 
-    private const string StemPath = "net.backbone_init_stem_Patch_init_0.0",
+    internal const string StemPath = "net.backbone_init_stem_Patch_init_0.0",
         NormPath = "net.backbone_Norm_Norm_0.0",
         HeadPath = "net.backbone_FC_FC_0.0.module.0";
 
@@ -107,7 +107,7 @@ public sealed partial class Vitas : Backbone<Vitas.Config>
         members.Add(HeadPath, head);
     }
 
-    private static string PathOf(int position) => $"net.backbone_Block_Block_{position}.0";
+    internal static string PathOf(int position) => $"net.backbone_Block_Block_{position}.0";
 
     /// <inheritdoc/>
     public override int NumFeatures => Options.Dim;

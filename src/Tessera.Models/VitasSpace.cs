@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 
 namespace Tessera.Models;
@@ -13,27 +14,129 @@ namespace Tessera.Models;
 /// <param name="MaxQkv">Largest width of queries, keys and values together.</param>
 /// <param name="MaxMlp">Largest hidden width of an MLP.</param>
 /// <param name="Shares">Shares of the largest widths, from small to large; null for 0.1 to 1 in steps of 0.1.</param>
+/// <param name="OptionalBlocks">Whether a position may have no block.</param>
+/// <param name="EqualBlocks">Whether all positions have the same block, as in the search for ViTAS-C.</param>
 public sealed record VitasSpace(
     IReadOnlyList<int> PatchSizes,
-    int MaxDim,
-    int Depth,
+    [Range(1, 100_000)] int MaxDim,
+    [Range(1, 1000)] int Depth,
     IReadOnlyList<int> HeadChoices,
-    int MaxQkv,
-    int MaxMlp,
-    IReadOnlyList<double>? Shares = null
+    [Range(3, 1_000_000)] int MaxQkv,
+    [Range(1, 1_000_000)] int MaxMlp,
+    IReadOnlyList<double>? Shares = null,
+    bool OptionalBlocks = true,
+    bool EqualBlocks = false
 )
 {
     /// <summary>The space of ViTAS-A, B and E: 16 positions, widths up to 384.</summary>
     public static VitasSpace Tiny { get; } = new([14, 16, 32], 384, 16, [3, 6, 12, 16], 1440, 1440);
 
-    /// <summary>The space of ViTAS-F: 13 positions, widths up to 768.</summary>
-    public static VitasSpace Small { get; } = new([14, 16, 32], 768, 13, [3, 6, 12, 16], 2880, 2880);
+    /// <summary>The space of ViTAS-F: 13 positions with a block each, widths up to 768.</summary>
+    public static VitasSpace Small { get; } = new([14, 16, 32], 768, 13, [3, 6, 12, 16], 2880, 2880, OptionalBlocks: false);
+
+    /// <summary>Sides of a patch.</summary>
+    public IReadOnlyList<int> PatchSizes { get; init; } = Positive(PatchSizes, "patch_sizes");
+
+    /// <summary>Numbers of heads.</summary>
+    public IReadOnlyList<int> HeadChoices { get; init; } = Positive(HeadChoices, "head_choices");
 
     /// <summary>Shares of the largest widths, from small to large.</summary>
-    public IReadOnlyList<double> Shares { get; init; } = Shares ?? [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+    public IReadOnlyList<double> Shares { get; init; } =
+        Shares switch
+        {
+            null or [] => [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+            _ when Shares.All(share => share is > 0 and <= 1) && Shares.Zip(Shares.Skip(1)).All(pair => pair.First < pair.Second) => Shares,
+            _ => throw new ArgumentException("shares must be above 0 and at most 1, from small to large"),
+        };
+
+    /// <summary>Whether all positions have the same block.</summary>
+    public bool EqualBlocks { get; init; } =
+        EqualBlocks && OptionalBlocks
+            ? throw new ArgumentException("equal_blocks needs optional_blocks: false, since a network without any block is none")
+            : EqualBlocks;
+
+    private static IReadOnlyList<int> Positive(IReadOnlyList<int> values, string field) =>
+        values.Count > 0 && values.All(value => value > 0)
+            ? values
+            : throw new ArgumentException($"{field} must be a list of at least one number, each of at least 1");
 
     /// <summary>The number that stands for no block.</summary>
     public int Identity => HeadChoices.Count;
+
+    // Of a position.
+    private int MostChoice => OptionalBlocks ? Identity : Identity - 1;
+
+    /// <summary>The largest value of each number of a genome; the least is 0.</summary>
+    public IReadOnlyList<int> Most =>
+        [PatchSizes.Count - 1, .. Enumerable.Repeat(MostChoice, Depth), 0, 0, .. Enumerable.Repeat(Shares.Count - 1, 1 + 2 * Depth)];
+
+    /// <summary>The network with the smallest patches, a block at every position, and the largest widths.</summary>
+    public VitasGenome Largest =>
+        new(
+            PatchSizes.Index().MinBy(patch => patch.Item).Index,
+            [.. Enumerable.Repeat(Identity - 1, Depth)],
+            [.. Enumerable.Repeat(Shares.Count - 1, 1 + 2 * Depth)]
+        );
+
+    /// <summary>
+    /// Draws a network: patch and widths uniformly; a position has no block with a given probability, and else uniformly drawn heads.
+    /// </summary>
+    /// <param name="random">Where the draws come from.</param>
+    /// <param name="identity">The probability of no block; without meaning in a space in which every position has one.</param>
+    /// <param name="lastHeads">
+    /// In a space in which every position has a block: whether the last number of heads takes the place of no block, as in the released
+    /// code, instead of being as likely as the others.
+    /// </param>
+    public VitasGenome Draw(Random random, double identity, bool lastHeads = false)
+    {
+        var patch = random.Next(PatchSizes.Count);
+        var positions = new int[Depth];
+        for (var i = 0; i < Depth; i++)
+            positions[i] = Choice();
+        var widths = new int[1 + 2 * Depth];
+        for (var i = 0; i < widths.Length; i++)
+            widths[i] = random.Next(Shares.Count);
+        return Equalized(new(patch, positions, widths));
+
+        int Choice() =>
+            OptionalBlocks
+                ? random.NextDouble() < identity
+                    ? Identity
+                    : random.Next(Identity)
+                : !lastHeads || Identity == 1
+                    ? random.Next(Identity)
+                    : random.NextDouble() < identity
+                        ? Identity - 1
+                        : random.Next(Identity - 1);
+    }
+
+    /// <summary>
+    /// Where all positions have the same block, the network with that of the first one everywhere; else the network itself.
+    /// </summary>
+    /// <param name="genome">A network.</param>
+    public VitasGenome Equalized(VitasGenome genome) =>
+        EqualBlocks
+            ? new(
+                genome.Patch,
+                [.. Enumerable.Repeat(genome.Positions[0], Depth)],
+                [genome.Widths[0], .. Enumerable.Repeat((int[])[genome.Widths[1], genome.Widths[2]], Depth).SelectMany(pair => pair)]
+            )
+            : genome;
+
+    /// <summary>
+    /// The network with the positions that have no block behind the others, with their widths: then networks of as many blocks take the
+    /// same way through a supernet.
+    /// </summary>
+    /// <param name="genome">A network.</param>
+    public VitasGenome Shifted(VitasGenome genome)
+    {
+        int[] order = [.. Enumerable.Range(0, Depth).OrderBy(i => genome.Positions[i] == Identity)];
+        return new(
+            genome.Patch,
+            [.. order.Select(i => genome.Positions[i])],
+            [genome.Widths[0], .. order.SelectMany(i => (int[])[genome.Widths[1 + 2 * i], genome.Widths[2 + 2 * i]])]
+        );
+    }
 
     /// <summary>Numbers of a genome: the patch, the positions, norm and classifier, the width of the tokens, two widths a position.</summary>
     public int GenomeLength => 4 + 3 * Depth;
@@ -67,13 +170,16 @@ public sealed record VitasSpace(
         {
             var most =
                 i == 0 ? PatchSizes.Count - 1
-                : i <= Depth ? Identity
+                : i <= Depth ? MostChoice
                 : i <= Depth + 2 ? 0
                 : Shares.Count - 1;
             if (numbers[i] < 0 || numbers[i] > most)
                 throw new FormatException($"number {i} of a genome must be from 0 to {most}, not {numbers[i]}");
         }
-        return new(numbers[0], [.. numbers.Skip(1).Take(Depth)], [.. numbers.Skip(Depth + 3)]);
+        var genome = new VitasGenome(numbers[0], [.. numbers.Skip(1).Take(Depth)], [.. numbers.Skip(Depth + 3)]);
+        return Equalized(genome) == genome
+            ? genome
+            : throw new FormatException("all positions of a genome of this space must have the same heads and widths");
     }
 
     /// <summary>The network that a genome stands for.</summary>
@@ -134,9 +240,12 @@ public sealed record VitasSpace(
     /// <param name="most">Most multiply-adds of the budget.</param>
     /// <param name="imageSize">Height and width of the images.</param>
     /// <param name="classes">Number of classes.</param>
+    /// <returns>The probability; 0 in a space in which every position has a block.</returns>
     /// <exception cref="ArgumentException">No probability between 0 and 1 meets the budget.</exception>
     public double IdentityFor(double least, double most, (int Height, int Width) imageSize, int classes = 1000)
     {
+        if (!OptionalBlocks)
+            return 0;
         var (percent, before) = (50, 0);
         while (percent is > 0 and < 100)
         {
@@ -165,8 +274,11 @@ public sealed record VitasSpace(
 /// <param name="Widths">Numbers of the shares: of the tokens, then of every position two, also where it has no block.</param>
 public sealed record VitasGenome(int Patch, IReadOnlyList<int> Positions, IReadOnlyList<int> Widths)
 {
+    /// <summary>The numbers as the authors write them: the patch, the positions, two zeros for norm and classifier, the widths.</summary>
+    public IReadOnlyList<int> Numbers => [Patch, .. Positions, 0, 0, .. Widths];
+
     /// <summary>As the authors write it (<c>net_id</c>).</summary>
-    public override string ToString() => string.Join(' ', [Patch, .. Positions, 0, 0, .. Widths]);
+    public override string ToString() => string.Join(' ', Numbers);
 
     /// <inheritdoc/>
     public bool Equals(VitasGenome? other) =>

@@ -39,6 +39,34 @@ public sealed class GlitTests
     }
 
     [Fact]
+    public void Weights_that_are_taken_out_of_a_supernet_compute_what_its_path_does()
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        Torch.Seed(1);
+        int[] path = [2, 0, 3];
+        var images = new ModelOptions { ImageSize = (32, 32), Classes = 5 };
+        var supernet = (Glit)new GlitSupernetOptions(3, null, 24, 3, 8).Create(images);
+        Assert.Equal([4, 4, 4], supernet.Choices);
+        var alone = new GlitNetworkOptions(path, null, 24, 3, 8).Create(images);
+        var input = Torch.Randn([2, 3, 32, 32]);
+        // Running statistics come along.
+        supernet.Call(input, path);
+        alone.LoadStateDict(supernet.WeightsOf(path));
+        alone.Eval();
+        supernet.Eval();
+        var first = supernet.Call(input);
+        using (supernet.Use(path))
+        {
+            Assert.Equal(0, (alone.Call(input) - supernet.Call(input)).Abs().Max().ToDouble(), 1e-6);
+            Assert.Equal(["blocks.0.2", "blocks.1.0", "blocks.2.3"], supernet.BlockPaths);
+            Assert.Throws<InvalidOperationException>(() => supernet.Use(path));
+        }
+        Assert.True(first.Equal(supernet.Call(input)));
+        Assert.Equal([9, 9], ((Glit)new GlitSupernetOptions(2, [0, 3], 24, 3, 8).Create(images)).Choices);
+    }
+
+    [Fact]
     public void What_is_no_path_is_named()
     {
         using var scope = new Scope();

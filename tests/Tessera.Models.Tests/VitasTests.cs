@@ -134,6 +134,138 @@ public sealed class VitasTests
         }
     }
 
+    [Theory]
+    [InlineData(WidthSharing.Left)]
+    [InlineData(WidthSharing.Right)]
+    [InlineData(WidthSharing.Cyclic)]
+    public void Weights_that_are_taken_out_of_the_supernet_compute_what_it_does(WidthSharing sharing)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var supernet = Supernet();
+        var genome = small.Decode("1 4 3 2 0 0 0 5 4 4 4 4 6 2 4 7");
+        var alone = new VitasNetworkOptions(small, genome.ToString()).Create(new() { ImageSize = (32, 32), Classes = 10 });
+        alone.LoadStateDict(supernet.WeightsOf(genome, sharing));
+        var images = Torch.Randn([2, 3, 32, 32]);
+        Assert.Equal(0, (alone.Call(images) - supernet.Call(images, genome, sharing)).Abs().Max().ToDouble(), 1e-4);
+    }
+
+    private static VitasSupernet Supernet(VitasSharing sharing = VitasSharing.Bilateral, bool firstPatchOnly = false)
+    {
+        Torch.Seed(1);
+        var supernet = new VitasSupernet(new(small, (32, 32), 10) { Sharing = sharing, FirstPatchOnly = firstPatchOnly });
+        using var outside = Torch.NoGrad();
+        foreach (var parameter in supernet.Parameters())
+            parameter.Copy_(Torch.Randn(parameter.Shape) * 0.2);
+        return supernet;
+    }
+
+    [Fact]
+    public void A_supernet_computes_the_network_in_use_and_else_its_largest()
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var supernet = Supernet(VitasSharing.Cyclic);
+        var images = Torch.Randn([2, 3, 32, 32]);
+        var genome = small.Decode("1 4 3 2 0 0 0 5 4 4 4 4 6 2 4 7");
+        var whole = supernet.Call(images);
+        Assert.True(whole.Equal(supernet.Call(images, small.Largest, WidthSharing.Cyclic)));
+        using (supernet.Use(genome))
+        {
+            Assert.True(supernet.ForwardFeatures(images).Shape == new Shape(2, 17, small.Width(5, 48)));
+            Assert.Throws<InvalidOperationException>(() => supernet.Use(genome));
+            Assert.Equal(4, supernet.ForwardIntermediates(images).Count);
+        }
+        Assert.True(whole.Equal(supernet.Call(images)));
+        Assert.Contains(
+            "number 1 of a genome must be from 0 to 4, not 9",
+            Assert.Throws<ArgumentException>(() => supernet.Use(genome with { Positions = [9, 3, 2, 0] })).Message,
+            StringComparison.Ordinal
+        );
+        supernet.Resize(64, 32);
+        Assert.Equal(new Shape(1, 10), supernet.Call(Torch.Randn([1, 3, 64, 32])).Shape);
+        supernet.ResetClassifier(3);
+        using (supernet.Use(genome))
+            Assert.Equal(new Shape(1, 3), supernet.Call(Torch.Randn([1, 3, 64, 32])).Shape);
+    }
+
+    [Fact]
+    public void The_released_rule_lets_the_first_patch_size_alone_learn()
+    {
+        using var scope = new Scope();
+        foreach (var released in (bool[])[false, true])
+        foreach (var patch in (int[])[0, 1])
+        {
+            var supernet = Supernet(firstPatchOnly: released);
+            supernet.Call(Torch.Randn([2, 3, 32, 32]), small.Largest with { Patch = patch }).Sum().Backward();
+            var stems = supernet
+                .NamedParameters()
+                .Where(entry => entry.Name.Contains("Patch_init", StringComparison.Ordinal) && entry.Parameter.Grad is not null)
+                .Select(entry => entry.Name["net.backbone_init_stem_Patch_init_0.".Length] - '0')
+                .Distinct();
+            Assert.Equal((int[])(released && patch > 0 ? [] : [patch]), stems);
+        }
+    }
+
+    [Fact]
+    public void Drawn_networks_cost_on_average_what_is_expected()
+    {
+        var random = new Random(1);
+        foreach (var identity in (double[])[0.2, 0.7])
+        {
+            var mean = Enumerable
+                .Range(0, 3000)
+                .Average(_ => (double)small.Configure(small.Draw(random, identity), (32, 32), 10).PublishedCost);
+            Assert.Equal(1, mean / small.ExpectedCost(identity, (32, 32), 10), 0.06);
+        }
+    }
+
+    [Fact]
+    public void Where_every_position_has_a_block_heads_are_drawn_alike_but_by_the_released_rule()
+    {
+        var space = small with { OptionalBlocks = false };
+        Assert.InRange(Share(lastHeads: false), 0.22, 0.28);
+        Assert.InRange(Share(lastHeads: true), 0.47, 0.53);
+        Assert.Equal(0, space.IdentityFor(1, 2, (32, 32)));
+        Assert.Throws<FormatException>(() => space.Decode("1 4 3 2 0 0 0 5 4 4 4 4 6 2 4 7"));
+
+        double Share(bool lastHeads)
+        {
+            var random = new Random(1);
+            return Enumerable
+                .Range(0, 2000)
+                .Average(_ => space.Draw(random, 0.5, lastHeads).Positions.Average(choice => choice == 3 ? 1.0 : 0));
+        }
+    }
+
+    [Fact]
+    public void Shifted_positions_keep_their_widths_and_the_cost()
+    {
+        var genome = small.Decode("1 4 3 4 0 0 0 5 1 2 3 4 5 6 7 8");
+        Assert.Equal("1 3 0 4 4 0 0 5 3 4 7 8 1 2 5 6", small.Shifted(genome).ToString());
+        Assert.Equal(small.Configure(genome, (32, 32)).PublishedCost, small.Configure(small.Shifted(genome), (32, 32)).PublishedCost);
+    }
+
+    [Fact]
+    public void A_space_that_cannot_be_is_refused()
+    {
+        Assert.Contains(
+            "shares",
+            Assert.Throws<ArgumentException>(() => new VitasSpace([4], 8, 1, [1], 3, 3, [0.5, 0.5])).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "patch_sizes must be a list",
+            Assert.Throws<ArgumentException>(() => new VitasSpace([], 8, 1, [1], 3, 3)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "equal_blocks needs optional_blocks: false",
+            Assert.Throws<ArgumentException>(() => new VitasSpace([4], 8, 1, [1], 3, 3, EqualBlocks: true)).Message,
+            StringComparison.Ordinal
+        );
+    }
+
     [Fact]
     public void Under_cyclic_sharing_all_channels_are_used_by_nearly_as_many_widths()
     {

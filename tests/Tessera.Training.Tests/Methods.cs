@@ -1,5 +1,6 @@
 using Tessera.Models;
 using Tessera.Training.Objectives.Retrieval;
+using Tessera.Training.Objectives.Search;
 using Tessera.Training.Objectives.SelfSupervision;
 using Tessera.Training.Tasks.Retrieval;
 
@@ -131,8 +132,22 @@ internal static class Methods
             Small.Side
         ),
         ["soft_distillation"] = (() => Small.Vit(), (s, _) => new SoftDistillation(s, Beside(s, Small.Guide()), 2), Small.Side),
+        ["vitas_supernet_bilateral"] = (() => Small.Supernet(VitasSharing.Bilateral), (s, _) => Supernet(s, new()), Small.Side),
+        ["vitas_supernet_cyclic"] = (
+            () => Small.Supernet(VitasSharing.Cyclic),
+            (s, _) => Supernet(s, new(0.3, IdentityShift: true)),
+            Small.Side
+        ),
+        ["single_path"] = (
+            () => new Glit(new((Small.Side, Small.Side), 4, 12, 3, Glit.Config.Distributions(2), Small.Classes)),
+            (s, _) => new SinglePath(s, new(0.1)),
+            Small.Side
+        ),
         ["intermediate_supervision"] = (Small.RevCol, (s, _) => new IntermediateSupervision(new(), s, Normalization.Inception), 32),
     };
+
+    private static VitasSupernetTraining Supernet(Backbone student, VitasSupernetTrainingOptions options) =>
+        new((VitasSupernet)student, options);
 
     internal static WithAuxiliaryLosses With(Backbone student, RelativeLocalizationOptions options) =>
         new(new Supervised(student, 0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);

@@ -62,6 +62,9 @@ internal static class Small
 
     internal static Swin Swin() => new(new((Side, Side), 8, [1, 2], [1, 2], Window: 2, Patch: 2, Classes: Classes, DropPath: 0.1));
 
+    internal static VitasSupernet Supernet(VitasSharing sharing) =>
+        new(new(new([4, 8], 16, 2, [1, 2], 24, 24, [0.5, 1]), (Side, Side), Classes) { Sharing = sharing });
+
     internal static LvVit LvVit() => new(new((Side, Side), 4, 12, 2, 3, 1, 8, Classes));
 
     internal static DynamicVit Dynamic() => new(new((Side, Side), 4, 24, 3, 3, [1, 2], [0.7, 0.5], Classes: Classes));

@@ -85,7 +85,6 @@ public sealed partial class BatchNorm : Layer
     private readonly ModuleBuffer? runningVar;
     private readonly ModuleBuffer? numBatchesTracked;
     private readonly double eps;
-    private readonly double? momentum;
 
     /// <summary>A batch norm.</summary>
     /// <param name="channels">Size of the second dimension.</param>
@@ -103,7 +102,7 @@ public sealed partial class BatchNorm : Layer
         bool bias = true
     )
     {
-        (this.eps, this.momentum) = (eps, momentum);
+        (this.eps, Momentum) = (eps, momentum);
         if (affine)
         {
             weight = Init.Ones(new Parameter(channels));
@@ -132,6 +131,9 @@ public sealed partial class BatchNorm : Layer
 
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
+
+    /// <summary>Weight of the newest batch in the running statistics; null averages over all batches.</summary>
+    public double? Momentum { get; set; }
 
     /// <summary>
     /// Groups of a training batch that are normalised by their own statistics, at least 1, as if each were on a device of its own: sample n
@@ -162,7 +164,7 @@ public sealed partial class BatchNorm : Layer
         if (Training && runningMean is not null)
         {
             numBatchesTracked!.Add_(1);
-            update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
+            update = Momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
         if (Training && Splits > 1)
             return InGroups(input, update);

@@ -1,6 +1,4 @@
-using Tessera.Data;
-
-namespace Tessera.Search.Evolution;
+namespace Tessera.Data;
 
 /// <summary>
 /// Random numbers of a seed and a purpose that are the same in every version of .NET, on every machine and for everyone who asks:
@@ -11,10 +9,10 @@ public sealed class SeededRandom : Random
     private SampleRandom source;
 
     /// <summary>The numbers of a seed for a purpose.</summary>
-    /// <param name="seed">Of the search.</param>
+    /// <param name="seed">Of the whole.</param>
     /// <param name="first">What they are for, as the number of a generation.</param>
     /// <param name="second">What they are for within that.</param>
-    public SeededRandom(ulong seed, long first = 0, long second = 0) => source = new(seed, first, second, stream: 1 << 24);
+    public SeededRandom(ulong seed, long first = 0, long second = 0) => source = new(seed, first, second, Streams.Search);
 
     /// <inheritdoc/>
     public override double NextDouble() => source.NextDouble();
