@@ -20,6 +20,7 @@ public static class Architectures
         [
             new("bats_network", typeof(BatsNetworkOptions), BatsPaper),
             new("bats_supernet", typeof(BatsSupernetOptions), BatsPaper),
+            new("pnas_network", typeof(PnasNetworkOptions), "Progressive Neural Architecture Search, 2018, arXiv:1712.00559"),
         ]
     );
 

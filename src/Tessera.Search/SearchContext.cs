@@ -1,8 +1,11 @@
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Models.Measurement;
+using Tessera.Search.Costs;
+using Tessera.Training;
 using Tessera.Training.Bundles;
 using Tessera.Training.Experiments;
+using Tessera.Training.Recipes;
 using Tessera.Training.Runs;
 using Tessera.Training.Tasks;
 
@@ -11,17 +14,19 @@ namespace Tessera.Search;
 /// <summary>What methods and stages know of the search that they belong to.</summary>
 public sealed class SearchContext
 {
-    private readonly ICandidateStore store;
+    private readonly ICandidateStore? store;
     private readonly Lazy<ModelOptions> options;
+    private readonly Lazy<LatencyModel?> latencies;
 
     /// <summary>Describes a search; nothing is opened before it is asked for.</summary>
     /// <param name="recipe">The search's recipe.</param>
     /// <param name="folder">The search's folder.</param>
-    /// <param name="store">The candidates.</param>
-    public SearchContext(SearchRecipe recipe, string folder, ICandidateStore store)
+    /// <param name="store">The candidates; null where there are none, as before a search has begun.</param>
+    public SearchContext(SearchRecipe recipe, string folder, ICandidateStore? store)
     {
         (Recipe, Folder, this.store) = (recipe, folder, store);
         options = new(FindOptions);
+        latencies = new(() => recipe.Limits.LatencyTable is { } table ? new(LatencyTable.Load(table)) : null);
     }
 
     /// <summary>The search's recipe.</summary>
@@ -46,19 +51,33 @@ public sealed class SearchContext
 
     /// <summary>The candidates of a stage, by generation and place.</summary>
     /// <param name="stage">Name of the stage.</param>
-    public IReadOnlyList<Candidate> Candidates(string stage) => store.Read(stage);
+    public IReadOnlyList<Candidate> Candidates(string stage) => store?.Read(stage) ?? [];
 
     /// <summary>A network of the space, built with initial values for the search's images.</summary>
     /// <param name="genome">The network.</param>
     public Backbone Create(string genome) => Recipe.Search.Network(genome, this).Create(ModelOptions);
 
-    /// <summary>What the network of a genome costs.</summary>
+    /// <summary>What the network of a genome costs; milliseconds where the budget names a table of them.</summary>
     /// <param name="genome">The network.</param>
+    /// <exception cref="RunException">The budget's table belongs to another machine or another space.</exception>
     public CandidateCost CostOf(string genome)
     {
         using var scope = new Scope();
         var cost = ModelCost.Count(Create(genome));
-        return new(cost.Macs, cost.Parameters, Recipe.Search.PublishedCost(genome, this));
+        return new(cost.Macs, cost.Parameters, Recipe.Search.PublishedCost(genome, this), LatencyOf(genome));
+    }
+
+    // Null without a table.
+    private double? LatencyOf(string genome)
+    {
+        if (latencies.Value is not { } model)
+            return null;
+        var parts = Recipe.Search.Blocks(genome, this)
+            ?? throw new RunException(
+                $"budget.latency_table: {RecipeShape.MessageName(Recipe.Search.GetType())} does not take its networks apart, so their "
+                    + "latency cannot be predicted: leave latency_table and latency_ms out"
+            );
+        return model.Milliseconds(parts);
     }
 
     private ModelOptions FindOptions()

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Search.Costs;
 using Tessera.Training.Experiments;
 using Tessera.Training.Recipes;
 
@@ -52,4 +53,22 @@ public abstract record SearchMethod
     /// <param name="genome">As the candidates have it.</param>
     /// <param name="context">The search.</param>
     public virtual IReadOnlyDictionary<string, Tensor>? Inherited(string genome, SearchContext context) => null;
+
+    /// <summary>
+    /// The parts of a network whose times add up to that of the network: what it is made of, and what surrounds that. Null where the
+    /// method cannot take its networks apart, so that no latency is known.
+    /// </summary>
+    /// <param name="genome">As the candidates have it.</param>
+    /// <param name="context">The search.</param>
+    public virtual IReadOnlyList<BlockShape>? Blocks(string genome, SearchContext context) => null;
+
+    /// <summary>
+    /// A network by which a part is measured. It holds the part several times beside as little as can be; with none it holds the same
+    /// without the part. One that surrounds others (<see cref="BlockShape.Surrounds"/>) is asked for once, as a network of nothing else.
+    /// </summary>
+    /// <param name="shape">One of <see cref="Blocks"/>.</param>
+    /// <param name="copies">How often it holds the part; 0 for a network without it.</param>
+    /// <param name="context">The search.</param>
+    public virtual ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context) =>
+        throw new NotSupportedException($"{GetType().Name} does not say how its parts are measured");
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Machine;
 

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Tessera.Native;
+using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Machine;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Cli.Shell;
+using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Machine;
 

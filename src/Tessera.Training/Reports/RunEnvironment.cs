@@ -8,20 +8,21 @@ namespace Tessera.Training.Reports;
 /// <summary>What a result depends on beside the recipe.</summary>
 internal static class RunEnvironment
 {
+    /// <summary>Version of Tessera, without the commit.</summary>
+    internal static string Version { get; } =
+        typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
+        ?? "unknown";
+
     /// <summary>Versions, machine, threads, variables that change the speed, and the commit that the working folder is at.</summary>
     public static IReadOnlyList<(string Name, string Value)> Describe()
     {
-        var version = typeof(RunEnvironment)
-            .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()
-            ?.InformationalVersion.Split('+')[0]
-            ?? "unknown";
         List<(string, string)> facts =
         [
-            ("Tessera", version),
+            ("Tessera", Version),
             ("libtorch", Torch.Version),
             (".NET", RuntimeInformation.FrameworkDescription),
             ("system", RuntimeInformation.OSDescription),
-            ("processor", Processor()),
+            ("processor", Processor.Read().Name),
             ("cores", $"{Environment.ProcessorCount}, {Torch.Threads} threads of one operator"),
         ];
         if (Cuda.IsAvailable)
@@ -32,17 +33,6 @@ internal static class RunEnvironment
         if (Commit() is { } commit)
             facts.Add(("commit", commit));
         return facts;
-    }
-
-    private static string Processor()
-    {
-        const string path = "/proc/cpuinfo";
-        if (!File.Exists(path))
-            return RuntimeInformation.ProcessArchitecture.ToString();
-        var line = File.ReadLines(path).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal));
-        return line is null
-            ? RuntimeInformation.ProcessArchitecture.ToString()
-            : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
     }
 
     // Null outside of a checkout, or without git.

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Tessera.Cli.Machine;
+namespace Tessera.Training.Reports;
 
 /// <summary>What the system says of its processor.</summary>
 /// <param name="Name">Marketing name; the architecture where the system tells none.</param>
