@@ -18,20 +18,30 @@ public sealed class BatsSearchTests
     private static BatsSupernet Supernet(double temperature = 0.2)
     {
         Torch.Seed(5);
-        return new(new((Side, Side), Width: 4, Layers: 3, Classes: 3, Style: new(2, 2, Models.Layers.Binarization.Activations, false), Temperature: temperature));
+        return new(
+            new(
+                (Side, Side),
+                Width: 4,
+                Layers: 3,
+                Classes: 3,
+                Style: new(2, 2, Models.Layers.Binarization.Activations, false),
+                Temperature: temperature
+            )
+        );
     }
 
     // Batches in the order of the sampler, of which an image depends on its index and on the epoch alone.
-    private static FunctionSource Source(Action<int>? before = null) =>
-        new(Steps, (epoch, skip) => new Halves()
+    private static FunctionSource Source(Action<int>? before = null) => new(Steps, (epoch, skip) => new Halves()
                 .Order(Samples, 1, epoch, Replica.Single)
                 .Chunk(BatchSize)
                 .Skip(skip)
-                .Select((draws, i) =>
-                {
-                    before?.Invoke(epoch * Steps + skip + i);
-                    return Batch([.. draws.Select(draw => draw.Index)], epoch);
-                }));
+                .Select(
+                    (draws, i) =>
+                    {
+                        before?.Invoke(epoch * Steps + skip + i);
+                        return Batch([.. draws.Select(draw => draw.Index)], epoch);
+                    }
+                ));
 
     private static Batch Batch(int[] indices, int epoch = 0) =>
         Batches.Labelled(
@@ -86,7 +96,10 @@ public sealed class BatsSearchTests
             var before = Bytes(method.Supernet);
             using (trainer)
                 trainer.Train(until: 2);
-            var changed = Bytes(method.Supernet).Where(entry => !entry.Value.SequenceEqual(before[entry.Key])).Select(entry => entry.Key).ToArray();
+            var changed = Bytes(method.Supernet)
+                .Where(entry => !entry.Value.SequenceEqual(before[entry.Key]))
+                .Select(entry => entry.Key)
+                .ToArray();
             string[] tables = ["tables.normal", "tables.reduce"];
             if (still == "tables")
                 Assert.Equal(before.Keys.Except(tables), changed);
@@ -259,7 +272,13 @@ public sealed class BatsSearchTests
         var report = File.ReadAllText(new RunFolder(run).ReportPath);
         foreach (
             var text in (string[])
-                ["The normal cell", "The reduction cell", BatsText.Write(net.Derived().Normal), "Entropy of the normal cell", "<path class=\"line s"]
+                [
+                    "The normal cell",
+                    "The reduction cell",
+                    BatsText.Write(net.Derived().Normal),
+                    "Entropy of the normal cell",
+                    "<path class=\"line s",
+                ]
         )
             Assert.Contains(text, report, StringComparison.Ordinal);
     }
@@ -290,7 +309,9 @@ public sealed class BatsSearchTests
         Torch.Seed(1);
         const string cell = "sep_conv_3x3:0 skip_connect:1";
         var net = (Bats)
-            new BatsNetworkOptions(cell, cell, Width: 4, Layers: 3, Groups: 2, ShuffleGroups: 2, Auxiliary: true).Create(new() { Classes = 3 });
+            new BatsNetworkOptions(cell, cell, Width: 4, Layers: 3, Groups: 2, ShuffleGroups: 2, Auxiliary: true).Create(
+                new() { Classes = 3 }
+            );
         var batch = Batches.Labelled(Torch.Randn([4, 3, 32, 32]), Tensor.From<long>([0, 1, 2, 0]), [0, 1, 2, 3]);
         var progress = new Progress(0, 1, 0, 1);
         double Loss(double weight) => new Supervised(net, auxiliaryWeight: weight).Compute(batch, progress).Total.ToDouble();
