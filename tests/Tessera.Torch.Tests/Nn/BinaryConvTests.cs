@@ -81,15 +81,7 @@ public sealed class BinaryConvTests : LiveTensors
             // Of very many normal numbers, one is exactly 0.
             var weights = Torch.Rand([map.Outputs, map.Inputs / map.Groups, kernel.Height, kernel.Width]).Lt(0.5).To(DType.Float32) - 0.5;
             var scale = Torch.Randn([map.Outputs]);
-            var sums = Torch.Conv2d(
-                x.Sign(),
-                weights.Sign(),
-                null,
-                [stride, stride],
-                [down, across],
-                [dilation, dilation],
-                map.Groups
-            );
+            var sums = Torch.Conv2d(x.Sign(), weights.Sign(), null, [stride, stride], [down, across], [dilation, dilation], map.Groups);
             foreach (var count in new[] { 1, 2 })
             {
                 Torch.Threads = count;
@@ -146,12 +138,15 @@ public sealed class BinaryConvTests : LiveTensors
     {
         using var scope = Torch.Scope();
         using var mode = Torch.NoGrad();
-        var x = Tensor.From([float.NaN, -float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, -0f, 0f], 1, 1, 1, 8);
-        var weights = -Torch.Ones([1, 1, 1, 1]);
-        Near.Identical(
-            Torch.Conv2d(x.Sign(), weights),
-            Torch.BinaryConv2d(x, Pack(weights), null, [1, 1], [1, 1], [0, 0], [1, 1], 1)
+        var x = Tensor.From(
+            [float.NaN, -float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, -0f, 0f],
+            1,
+            1,
+            1,
+            8
         );
+        var weights = -Torch.Ones([1, 1, 1, 1]);
+        Near.Identical(Torch.Conv2d(x.Sign(), weights), Torch.BinaryConv2d(x, Pack(weights), null, [1, 1], [1, 1], [0, 0], [1, 1], 1));
     }
 
     [Fact]
