@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Native;
 using Tessera.Testing;
 
@@ -49,9 +50,10 @@ public sealed class BinaryConvTests : LiveTensors
             return;
         try
         {
-            Dispatcher.Check(KernelImports.BinaryKernelsName(out var used));
-            // Where bits of such vectors cannot be counted, narrower ones do.
-            Assert.Contains(System.Runtime.InteropServices.Marshal.PtrToStringUTF8(used), new[] { name, "binary_avx2" });
+            Dispatcher.Check(KernelImports.BinaryKernelsName(out var pointer));
+            var used = Marshal.PtrToStringUTF8(pointer);
+            // Where the bits of such wide vectors cannot be counted, narrower ones do.
+            Assert.True(used == name || (kernels == "avx512" && used == "binary_avx2"), used);
             CheckAll();
         }
         finally
