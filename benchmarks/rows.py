@@ -1,4 +1,5 @@
 """What the benchmarks of trainings have in common: runs that are done once and go on where they were stopped, their log, results per processor."""
+import argparse
 import datetime
 import json
 import os
@@ -123,3 +124,25 @@ def picture(curves, caption, right=380):
         svg.append(f'<text x="{width - right + 10}" y="{30 + 20 * i}" fill="{colour}">{label}</text>')
     svg.append(f'<text x="{left}" y="{height - 8}" fill="#555">{caption}</text></svg>')
     return "\n".join(svg) + "\n"
+
+
+def options(about, quick, data, only="rows whose name contains TEXT; nothing is written"):
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=f"{quick}; nothing is written")
+    parser.add_argument("--only", default="", help=only)
+    parser.add_argument("--data", type=pathlib.Path, default=None, help=data)
+    parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")
+    return parser
+
+
+def place(args, name):
+    """The folder of the runs."""
+    return (args.out or ROOT / "runs" / (f"{name}-quick" if args.quick else name)).resolve()
+
+
+def write(folder, head, text, found, svg):
+    """The results of this processor: figures, text and picture."""
+    (folder / f"results-{slug()}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / f"results-{slug()}.md").write_text(head + text)
+    (folder / f"results-{slug()}.svg").write_text(svg)

@@ -56,6 +56,25 @@ struct ManagedNode final : ag::Node {
     }
 };
 
+// A node that is held: by std::shared_ptr, and in newer versions of libtorch by an intrusive pointer. What only one of both has is named
+// by way of the type, so that the other compiles.
+using HeldNode = decltype(ag::Edge::function);
+constexpr bool nodes_are_shared = std::is_same_v<HeldNode, std::shared_ptr<ag::Node>>;
+
+template <typename Node, typename... Arguments> HeldNode make_node(Arguments... arguments) {
+    if constexpr (nodes_are_shared)
+        return HeldNode(new Node(arguments...), [](Node* node) { deleteNode(node); });
+    else
+        return c10::make_intrusive<Node>(arguments...);
+}
+
+template <typename Node, typename Held = HeldNode> Held held(Node* node) {
+    if constexpr (nodes_are_shared)
+        return node->shared_from_this();
+    else
+        return Held::reclaim_copy(node);
+}
+
 struct HookState {
     Hook hook;
     Released released;
@@ -114,33 +133,35 @@ TESSERA_API int32_t tessera_set_requires_grad(Handle tensor, int32_t value) {
 TESSERA_API int32_t tessera_function_new(
     const Handle* inputs, int32_t count, Backward backward, Released released, void* context, void** result) {
     return guarded([&] {
-        auto node = std::shared_ptr<ManagedNode>(new ManagedNode(backward, released, context, count), ag::deleteNode);
+        auto node = make_node<ManagedNode>(backward, released, context, count);
         ag::edge_list edges;
         for (auto& input : borrow_all(inputs, count))
             edges.push_back(input.defined() && input.requires_grad() ? ag::impl::gradient_edge(input) : ag::Edge());
         node->set_next_edges(std::move(edges));
-        *result = new std::shared_ptr<ManagedNode>(std::move(node));
+        *result = new HeldNode(std::move(node));
     });
 }
 
 TESSERA_API int32_t tessera_function_outputs(void* node, const Handle* outputs, int32_t count) {
     return guarded([&] {
-        auto& shared = *static_cast<std::shared_ptr<ManagedNode>*>(node);
-        for (auto& output : borrow_all(outputs, count)) ag::set_history(output, shared);
+        auto& own = *static_cast<HeldNode*>(node);
+        for (auto& output : borrow_all(outputs, count)) ag::set_history(output, own);
     });
 }
 
 TESSERA_API int32_t tessera_function_save(void* node, Handle tensor, int32_t is_output) {
-    return guarded([&] { (*static_cast<std::shared_ptr<ManagedNode>*>(node))->saved.emplace_back(borrow(tensor), is_output != 0); });
+    return guarded([&] {
+        static_cast<ManagedNode*>(static_cast<HeldNode*>(node)->get())->saved.emplace_back(borrow(tensor), is_output != 0);
+    });
 }
 
-TESSERA_API void tessera_function_release(void* node) { delete static_cast<std::shared_ptr<ManagedNode>*>(node); }
+TESSERA_API void tessera_function_release(void* node) { delete static_cast<HeldNode*>(node); }
 
 // Called inside backward, with the node that it was given.
 TESSERA_API int32_t tessera_function_saved(void* node, int32_t index, Handle* result) {
     return guarded([&] {
         auto self = static_cast<ManagedNode*>(node);
-        *result = release(self->saved.at(index).unpack(self->shared_from_this()));
+        *result = release(self->saved.at(index).unpack(held(self)));
     });
 }
 

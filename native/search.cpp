@@ -63,8 +63,9 @@ bool is_allowed(const uint64_t* allowed, int64_t row) { return allowed == nullpt
 // What one thread has found so far: for each query a heap with the last one on top.
 class Collector {
 public:
-    Collector(const Nearest& search, const kernels::Table& table, const float* packed)
-        : search(search), table(table), packed(packed), heaps(search.query_count), least(search.query_count, -FLT_MAX),
+    // wide: how many of the queries are packed; the last few are not.
+    Collector(const Nearest& search, const kernels::Table& table, const float* packed, int64_t wide)
+        : search(search), table(table), packed(packed), wide(wide), heaps(search.query_count), least(search.query_count, -FLT_MAX),
           scores(floats(tile_rows * search.query_count * sizeof(float))), gathered(floats(tile_rows * search.dimension * sizeof(float))) {}
 
     // Rows of a stretch from one on to another.
@@ -105,21 +106,28 @@ private:
     }
 
     void multiply(const float* rows, int64_t count, bool check) {
-        kernels::Gemm product{};
-        product.a = rows;
-        product.b = packed;
-        product.out = scores.get();
-        product.rows = count;
-        product.columns = search.query_count;
-        product.depth = search.dimension;
-        product.a_stride = search.dimension;
-        product.out_stride = search.query_count;
-        table.gemm(product, 1);
+        float* few = scores.get() + wide * count;
+        if (wide > 0) {
+            kernels::Gemm product{};
+            product.a = rows;
+            product.b = packed;
+            product.out = scores.get();
+            product.rows = count;
+            product.columns = wide;
+            product.depth = search.dimension;
+            product.a_stride = search.dimension;
+            product.out_stride = wide;
+            table.gemm(product, 1);
+        }
+        if (wide < search.query_count)
+            table.dots(rows, count, search.queries + wide * search.dimension, search.query_count - wide, search.dimension, few);
         for (int64_t i = 0; i < count; i++) {
             if (check && !is_allowed(search.allowed, numbers[i])) continue;
-            const float* row = scores.get() + i * search.query_count;
-            for (int64_t q = 0; q < search.query_count; q++)
+            const float* row = scores.get() + i * wide;
+            for (int64_t q = 0; q < wide; q++)
                 if (row[q] > least[q]) insert(q, Found{row[q], numbers[i]});
+            for (int64_t q = wide; q < search.query_count; q++)
+                if (few[(q - wide) * count + i] > least[q]) insert(q, Found{few[(q - wide) * count + i], numbers[i]});
         }
     }
 
@@ -138,6 +146,7 @@ private:
     const Nearest& search;
     const kernels::Table& table;
     const float* packed;
+    int64_t wide;
     std::vector<std::vector<Found>> heaps;
     std::vector<float> least;
     Floats scores, gathered;
@@ -146,8 +155,14 @@ private:
 
 void nearest(const Nearest& search) {
     const auto& table = kernels::current();
-    auto packed = floats(table.packed_bytes(search.dimension, search.query_count, 0));
-    table.pack(search.queries, 1, search.dimension, search.dimension, search.query_count, 0, packed.get());
+    // Packed columns come in whole vectors: the few queries of a batch that would fill a small part of the last one are not packed.
+    auto rest = search.query_count % 16;
+    auto wide = rest <= kernels::most_dots ? search.query_count - rest : search.query_count;
+    Floats packed;
+    if (wide > 0) {
+        packed = floats(table.packed_bytes(search.dimension, wide, 0));
+        table.pack(search.queries, 1, search.dimension, search.dimension, wide, 0, packed.get());
+    }
     std::vector<int64_t> starts;
     int64_t total = 0;
     for (int64_t i = 0; i < search.stretch_count; i++) {
@@ -161,7 +176,7 @@ void nearest(const Nearest& search) {
 #pragma omp parallel num_threads(static_cast <int>(std::max <int64_t>(1, std::min <int64_t>(search.threads, total / piece_rows + 1))))
     {
         try {
-            Collector mine(search, table, packed.get());
+            Collector mine(search, table, packed.get(), wide);
             for (auto from = next.fetch_add(piece_rows); from < total; from = next.fetch_add(piece_rows)) {
                 auto to = std::min(from + piece_rows, total);
                 auto i = std::upper_bound(starts.begin(), starts.end(), from) - starts.begin() - 1;

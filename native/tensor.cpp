@@ -62,6 +62,14 @@ TESSERA_API int32_t tessera_tensor_info(Handle handle, TensorInfo* info) {
     });
 }
 
+// How often the values were changed in place; -1 where the engine does not count (tensors made in inference mode).
+TESSERA_API int32_t tessera_tensor_version(Handle handle, int64_t* version) {
+    return guarded([&] {
+        auto t = borrow(handle);
+        *version = t.is_inference() ? -1 : static_cast<int64_t>(t._version());
+    });
+}
+
 // A tensor over memory of the caller, who is told by `freed(context)` when the engine holds it no more.
 TESSERA_API int32_t tessera_tensor_from_memory(void* memory, const int64_t* sizes, const int64_t* strides, int32_t dimensions,
     int32_t dtype, void (*freed)(void*), void* context, Handle* result) {

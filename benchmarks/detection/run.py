@@ -13,14 +13,11 @@ and writes nothing. Needs ./tessera built once and a folder (--data, or $TESSERA
     coco128  images/train2017 and coco_json/instances_train2017_128.json: the first 128 images of COCO
     tin20    train/CLASS/* and val/CLASS/*: 20 classes of Tiny ImageNet
 """
-import argparse
-import json
 import os
 import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import rows as common  # noqa: E402
 import shapes  # noqa: E402
@@ -137,14 +134,10 @@ def picture(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="an epoch of a few images each; nothing is written")
-    parser.add_argument("--only", default="", help="rows whose name contains TEXT, and the backbones that they need; nothing is written")
-    parser.add_argument("--data", type=pathlib.Path, default=os.environ.get("TESSERA_DATA"), help="folder of the data; $TESSERA_DATA by default")
-    parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")
-    args = parser.parse_args()
-    out = (args.out or ROOT / "runs" / ("detection-quick" if args.quick else "detection")).resolve()
-    data = pathlib.Path(args.data).resolve() if args.data else None
+    only = "rows whose name contains TEXT, and the backbones that they need; nothing is written"
+    args = common.options(__doc__, "an epoch of a few images each", "folder of the data; $TESSERA_DATA by default", only).parse_args()
+    out, given = common.place(args, "detection"), args.data or os.environ.get("TESSERA_DATA")
+    data = pathlib.Path(given).resolve() if given else None
     chosen = [row for row in rows() if args.only in row.name]
     needed = {f"pretrain_{row.backbone}" for row in chosen if row.backbone}
     chosen = [row for row in rows() if row.name in needed or args.only in row.name]
@@ -158,9 +151,7 @@ def main():
         return
     facts = common.facts()
     head = f"# Detection\n\n{facts['date']}, {facts['processor']}, {facts['processors']} processors. Figures are COCO's, in percent, after the last epoch; hours are those of the steps, by the median pace.\n\n"
-    (HERE / f"results-{common.slug()}.json").write_text(json.dumps(facts | {"rows": found}, indent=1) + "\n")
-    (HERE / f"results-{common.slug()}.md").write_text(head + text)
-    (HERE / f"results-{common.slug()}.svg").write_text(picture(found))
+    common.write(HERE, head, text, facts | {"rows": found}, picture(found))
 
 
 if __name__ == "__main__":

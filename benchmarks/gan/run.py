@@ -11,14 +11,12 @@ results-PROCESSOR.json, .md and .svg beside this file, and samples-PROCESSOR.png
 for a few steps to see that it works and writes nothing. The defaults are for at most 8 core-hours; the result says how many it took. Needs
 ./tessera built once and `tessera data get cifar10`, or --data with the folder of CIFAR-10.
 """
-import argparse
 import json
 import pathlib
 import shutil
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
 import rows as common  # noqa: E402
 
@@ -115,15 +113,11 @@ def report(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few steps each; nothing is written")
-    parser.add_argument("--only", default="", help="rows whose name contains TEXT; nothing is written")
+    parser = common.options(__doc__, "a few steps each", "folder of CIFAR-10; where tessera data get puts it by default")
     parser.add_argument("--steps", type=int, default=6000, help="of the whole method")
     parser.add_argument("--short", type=int, default=1500, help="of the rows with something left out")
-    parser.add_argument("--data", type=pathlib.Path, default=None, help="folder of CIFAR-10; where tessera data get puts it by default")
-    parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")
     args = parser.parse_args()
-    out = (args.out or ROOT / "runs" / ("gan-quick" if args.quick else "gan")).resolve()
+    out = common.place(args, "gan")
     data = args.data.resolve() if args.data else None
     names = [name for name in ROWS if args.only in name]
     steps = {name: 10 if args.quick else args.steps if name == WHOLE else args.short for name in names}
@@ -145,9 +139,8 @@ def main():
         f"{100 * accuracy:.1f} % of the test images of CIFAR-10 right: the figures are no FID. Minutes are those of the steps, by the median pace. samples-{common.slug()}.png shows images of the whole method.\n"
     )
     curves = [(f"{row['label']} {row['curve'][-1]['distance']:.1f}", [(point["step"] / args.steps, point["distance"]) for point in row["curve"] if "distance" in point]) for row in found.values()]
-    (HERE / f"results-{common.slug()}.json").write_text(json.dumps(facts | {"core_hours": spent, "classifier_top1": accuracy, "rows": found}, indent=1) + "\n")
-    (HERE / f"results-{common.slug()}.md").write_text(head + text)
-    (HERE / f"results-{common.slug()}.svg").write_text(common.picture(curves, "distance to real images over the steps, moving average of the weights"))
+    found = facts | {"core_hours": spent, "classifier_top1": accuracy, "rows": found}
+    common.write(HERE, head, text, found, common.picture(curves, "distance to real images over the steps, moving average of the weights"))
     samples = sorted((out / WHOLE / "pictures").glob("samples-ema-*.png"))[-1]
     shutil.copyfile(samples, HERE / f"samples-{common.slug()}.png")
 

@@ -11,7 +11,6 @@ results-PROCESSOR.json, .md and .svg beside this file, and a page of neighbours 
 row for an epoch of few pictures to see that it works (under 15 minutes) and writes nothing. The defaults are for at most 4 core-hours; the
 result says how many it took. Needs ./tessera built once, and the folders tin20, omniglot and att_faces below $TESSERA_DATA or --data.
 """
-import argparse
 import json
 import os
 import pathlib
@@ -21,7 +20,6 @@ import sys
 import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
 import rows as common  # noqa: E402
 
@@ -186,15 +184,11 @@ def curves(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="an epoch of few pictures each; nothing is written")
-    parser.add_argument("--only", default="", help="rows whose name contains TEXT; nothing is written")
+    parser = common.options(__doc__, "an epoch of few pictures each", "folder with tin20, omniglot and att_faces; $TESSERA_DATA by default")
     parser.add_argument("--seeds", type=int, default=3, help="of every method")
     parser.add_argument("--scale", type=float, default=1, help="what the numbers of epochs are multiplied by")
-    parser.add_argument("--data", type=pathlib.Path, default=None, help="folder with tin20, omniglot and att_faces; $TESSERA_DATA by default")
-    parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")
     args = parser.parse_args()
-    out = (args.out or ROOT / "runs" / ("retrieval-quick" if args.quick else "retrieval")).resolve()
+    out = common.place(args, "retrieval")
     data = args.data or (pathlib.Path(os.environ["TESSERA_DATA"]) if "TESSERA_DATA" in os.environ else None)
     if data is None:
         sys.exit("--data must name the folder with tin20, omniglot and att_faces, or TESSERA_DATA")
@@ -233,9 +227,8 @@ def main():
         f"some classes; each picture of the others, at most {SEARCHED} a class, searches all others of them. Mean and deviation over {seeds} seeds. Shortened descriptors are by PCA of the "
         "training pictures.\n"
     )
-    (HERE / f"results-{common.slug()}.json").write_text(json.dumps(facts | {"core_hours": spent} | found, indent=1) + "\n")
-    (HERE / f"results-{common.slug()}.md").write_text(head + text)
-    (HERE / f"results-{common.slug()}.svg").write_text(common.picture(list(curves(found)), f"Recall@1 in percent with {', '.join(map(str, LENGTHS))} and all numbers of a descriptor"))
+    caption = f"Recall@1 in percent with {', '.join(map(str, LENGTHS))} and all numbers of a descriptor"
+    common.write(HERE, head, text, facts | {"core_hours": spent} | found, common.picture(list(curves(found)), caption))
 
 
 def show_neighbours(out, name):

@@ -12,14 +12,11 @@ results-PROCESSOR.json, .md and .svg beside this file. --quick trains every row 
 and writes nothing. The defaults are for at most 30 core-hours; the result says how many it took. Needs ./tessera built once and
 `tessera data get cifar10`, or --data with the folder of CIFAR-10.
 """
-import argparse
-import json
 import pathlib
 import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
 import rows as common  # noqa: E402
 
@@ -208,15 +205,12 @@ def curves(measured):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="an epoch of 256 images each; nothing is written")
-    parser.add_argument("--only", default="", help="rows whose name contains TEXT, and those that they need; nothing is written")
+    only = "rows whose name contains TEXT, and those that they need; nothing is written"
+    parser = common.options(__doc__, "an epoch of 256 images each", "folder of CIFAR-10; where tessera data get puts it by default", only)
     parser.add_argument("--epochs", type=int, default=5, help="of the methods of two views")
     parser.add_argument("--pretraining", type=int, default=25, help="epochs of SiT and masked autoencoding")
-    parser.add_argument("--data", type=pathlib.Path, default=None, help="folder of CIFAR-10; where tessera data get puts it by default")
-    parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")
     args = parser.parse_args()
-    out = (args.out or ROOT / "runs" / ("ssl-quick" if args.quick else "ssl")).resolve()
+    out = common.place(args, "ssl")
     data = args.data.resolve() if args.data else None
     rows = [*compared(args.epochs, 1 if args.quick else 3), *pretrained(args.pretraining)]
     wanted = [row.name for row in rows if args.only in row.name]
@@ -240,9 +234,7 @@ def main():
         f"# Learning without labels\n\n{facts['date']}, {facts['processor']}, {facts['processors']} processors; {spent:.1f} core-hours of steps. Accuracies are of the test images of CIFAR-10, "
         "kNN with 20 neighbours among 5,000 training images. Hours are those of the steps, by the median pace.\n"
     )
-    (HERE / f"results-{common.slug()}.json").write_text(json.dumps(facts | {"core_hours": spent} | measured, indent=1) + "\n")
-    (HERE / f"results-{common.slug()}.md").write_text(head + text)
-    (HERE / f"results-{common.slug()}.svg").write_text(common.picture(list(curves(measured)), "kNN accuracy in percent over the epochs, first seed"))
+    common.write(HERE, head, text, facts | {"core_hours": spent} | measured, common.picture(list(curves(measured)), "kNN accuracy in percent over the epochs, first seed"))
 
 
 def is_before(name, wanted):

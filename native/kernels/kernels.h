@@ -202,7 +202,11 @@ struct Table {
     void (*gelu)(const void* input, void* out, int64_t count, int32_t type, int threads);
     void (*gelu_backward)(const void* gradient, const void* input, void* out, int64_t count, int32_t type, int threads);
     void (*product)(const Product&, int threads);
+    // out[q, m] = sum_k rows[m, k] queries[q, k] of at most most_dots queries; everything lies without gaps.
+    void (*dots)(const float* rows, int64_t count, const float* queries, int64_t query_count, int64_t depth, float* out);
 };
+
+constexpr int64_t most_dots = 4;
 
 const Table& avx512_bf16();
 const Table& avx512();

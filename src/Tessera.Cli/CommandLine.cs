@@ -43,6 +43,7 @@ internal static class CommandLine
             ProbeCommand.Create(),
             ScoreCommand.Create(),
             IndexCommand.Create(),
+            SearchCommand.Create(),
             ScoreImagesCommand.Create(),
             PredictCommand.Create(),
             GenerateCommand.Create(),

@@ -17,4 +17,5 @@ internal static class Streams
     internal const int Balance = 8 << 20;
     internal const int Groups = 9 << 20;
     internal const int Classes = 12 << 20;
+    internal const int Halves = 13 << 20;
 }

@@ -12,10 +12,16 @@ public sealed record ArchitectureKind(string Name, Type Type, string Paper = "")
 /// </summary>
 public static class Architectures
 {
+    private const string BatsPaper = "BATS: Binary ArchitecTure Search, 2020, arXiv:2003.01711";
+
     private static readonly ModelPartKinds<ArchitectureKind> kinds = new(
         "architecture",
         typeof(ArchitectureOptions),
-        []
+        [
+            new("bats_network", typeof(BatsNetworkOptions), BatsPaper),
+            new("bats_supernet", typeof(BatsSupernetOptions), BatsPaper),
+            new("pnas_network", typeof(PnasNetworkOptions), "Progressive Neural Architecture Search, 2018, arXiv:1712.00559"),
+        ]
     );
 
     /// <summary>The published ones; after them, in their order, those that were added.</summary>

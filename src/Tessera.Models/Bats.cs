@@ -154,6 +154,18 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
         auxiliaryHead?.ResetClassifier(FreshAuxiliary(classes));
     }
 
+    /// <summary>
+    /// Weights of a training in which convolutions had real weights lack the scales of one bit: a channel begins with the mean size of its
+    /// weights, which comes closest to them (Rastegari et al., 2016, arXiv:1603.05279, equation 6).
+    /// </summary>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        using var outside = Torch.NoGrad();
+        foreach (var name in NamedParameters().Select(entry => entry.Name).Where(BinaryConv2d.IsScale))
+            if (!state.ContainsKey(name) && state.TryGetValue(BinaryConv2d.WeightOf(name), out var weight) && weight.Dim == 4)
+                state.Add(name, Torch.Scope(() => weight.Abs().Mean([1, 2, 3]).Reshape(1, -1, 1, 1)));
+    }
+
     private Linear? FreshAuxiliary(int classes)
     {
         if (classes == 0)

@@ -9,9 +9,15 @@ namespace Tessera.Models;
 /// </summary>
 public static class BatsOperations
 {
+    /// <summary>The operation that changes nothing, or only the size.</summary>
+    public const string Skip = "skip_connect";
+
     /// <summary>The operations that are searched among, in the order of the tables.</summary>
     public static IReadOnlyList<string> Names { get; } =
-    ["none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
+    ["none", "max_pool_3x3", "avg_pool_3x3", Skip, "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
+
+    /// <summary>Those that a cell may have; some of them are not searched among.</summary>
+    internal static IReadOnlyList<string> All { get; } = [.. Names, "sep_conv_7x7", "conv_7x1_1x7"];
 
     /// <summary>An operation.</summary>
     /// <param name="name">One of <see cref="Names"/>, <c>sep_conv_7x7</c> or <c>conv_7x1_1x7</c>.</param>
@@ -31,7 +37,7 @@ public static class BatsOperations
             "none" => new Nothing(stride),
             "max_pool_3x3" => new MaxPool2d(3, stride, 1),
             "avg_pool_3x3" => new AvgPool2d(3, stride, 1, countPadding: false),
-            "skip_connect" => stride == 1 ? new Identity() : new Halving(channels, channels, style),
+            Skip => stride == 1 ? new Identity() : new Halving(channels, channels, style),
             "sep_conv_3x3" => new Grouped(channels, 3, 1, stride, style),
             "sep_conv_5x5" => new Grouped(channels, 5, 1, stride, style),
             "sep_conv_7x7" => new Grouped(channels, 7, 1, stride, style),
@@ -39,7 +45,7 @@ public static class BatsOperations
             "dil_conv_5x5" => new Grouped(channels, 5, 2, stride, style),
             "conv_7x1_1x7" => new Strips(channels, stride, style),
             _ => throw new ArgumentException(
-                $"'{name}' is no operation of BATS; there are {string.Join(", ", Names)}, sep_conv_7x7 and conv_7x1_1x7",
+                $"'{name}' is no operation of BATS; there are {string.Join(", ", All)}",
                 nameof(name)
             ),
         };

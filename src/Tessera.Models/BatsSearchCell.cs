@@ -6,7 +6,7 @@ namespace Tessera.Models;
 /// A cell in which every edge mixes all operations by a softmax over its row of a table, which is what BATS searches with (Bulat et al.,
 /// 2020, arXiv:2003.01711, section 4.2). A temperature below 1 lets an operation win early.
 /// </summary>
-public sealed class BatsSearchCell : Module
+public sealed class BatsSearchCell : Module<(Tensor BeforeLast, Tensor Last, Tensor Weights), Tensor>
 {
     /// <summary>Nodes of a cell.</summary>
     public const int Nodes = 4;
@@ -51,27 +51,29 @@ public sealed class BatsSearchCell : Module
     /// <param name="beforeLast">Map of the cell before last.</param>
     /// <param name="last">Map of the last cell.</param>
     /// <param name="weights">Weight of every operation on every edge, [14, 8].</param>
-    public Tensor Call(Tensor beforeLast, Tensor last, Tensor weights) =>
-        Torch.Scope(() =>
+    public Tensor Call(Tensor beforeLast, Tensor last, Tensor weights) => Call((beforeLast, last, weights));
+
+    /// <inheritdoc/>
+    protected override Tensor Forward((Tensor BeforeLast, Tensor Last, Tensor Weights) input)
+    {
+        List<Tensor> states = [pre0.Call(input.BeforeLast), pre1.Call(input.Last)];
+        var edge = 0;
+        for (var node = 0; node < Nodes; node++)
         {
-            List<Tensor> states = [pre0.Call(beforeLast), pre1.Call(last)];
-            var edge = 0;
-            for (var node = 0; node < Nodes; node++)
+            Tensor? sum = null;
+            foreach (var state in states)
             {
-                Tensor? sum = null;
-                foreach (var state in states)
+                for (var k = 0; k < BatsOperations.Names.Count; k++)
                 {
-                    for (var k = 0; k < BatsOperations.Names.Count; k++)
-                    {
-                        var one = edges[edge][k].Call(state) * weights.Select(0, edge).Select(0, k);
-                        sum = sum is null ? one : sum + one;
-                    }
-                    edge++;
+                    var one = edges[edge][k].Call(state) * input.Weights.Select(0, edge).Select(0, k);
+                    sum = sum is null ? one : sum + one;
                 }
-                states.Add(sum!);
+                edge++;
             }
-            return Torch.Cat(states.Skip(2).ToArray(), 1);
-        });
+            states.Add(sum!);
+        }
+        return Torch.Cat(states.Skip(2).ToArray(), 1);
+    }
 
     /// <summary>Weights of the operations of every edge.</summary>
     /// <param name="table">The learned table, [14, 8].</param>

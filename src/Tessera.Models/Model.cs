@@ -54,6 +54,12 @@ public abstract partial class Model : Layer
     /// <summary>Channels of its images.</summary>
     public abstract int Channels { get; }
 
+    /// <summary>
+    /// Share of its training that is done, from 0 to 1: what models go by that are regularised more as training goes on. Training sets it;
+    /// 1 until then.
+    /// </summary>
+    public double TrainedShare { get; set; } = 1;
+
     /// <summary>Shape of one sample: channels, height and width of an image, or the number of words of a text.</summary>
     public virtual IReadOnlyList<long> InputShape => [Channels, ImageSize.Height, ImageSize.Width];
 

@@ -85,6 +85,7 @@ internal static class Pretrained
         notes.AddRange(OwnNames.Bring(names, [.. classifier], state));
         if (options.ResizePositions)
             notes.AddRange(model.Fit(state));
+        model.ExpectPacked(state);
         var own = model.StateDict();
         string[] head = options.ReplaceHead
             ?

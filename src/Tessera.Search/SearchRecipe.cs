@@ -21,6 +21,10 @@ namespace Tessera.Search;
 /// <param name="Database">
 /// Where candidates are kept: by default SQLite beside the search; else a connection string of PostgreSQL.
 /// </param>
+/// <param name="HandMade">
+/// Runs or bundles of networks that the search did not find: the report shows them as stars, measured on the images that candidates are
+/// scored on.
+/// </param>
 public sealed record SearchRecipe(
     SearchMethod Search,
     DataRecipe Data,
@@ -32,7 +36,8 @@ public sealed record SearchRecipe(
     ulong Seed = 0,
     [Range(1, 10)] int Attempts = 3,
     [Range(0, 1)] double FailuresAllowed = 0.2,
-    string? Database = null
+    string? Database = null,
+    IReadOnlyList<string>? HandMade = null
 )
 {
     /// <summary>Reads a file and sets single fields (<c>search.population=20</c>).</summary>
@@ -49,6 +54,9 @@ public sealed record SearchRecipe(
             )
         );
     }
+
+    /// <summary>Runs or bundles of networks that the search did not find; null for none.</summary>
+    public IReadOnlyList<string>? HandMade { get; init; } = HandMade is { Count: > 0 } ? HandMade : null;
 
     /// <summary>What networks may cost.</summary>
     public Budget Limits => Budget ?? new();

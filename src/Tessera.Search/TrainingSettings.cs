@@ -36,7 +36,10 @@ public sealed record TrainingSettings(
     /// <exception cref="Tessera.Training.Recipes.RecipeException">The parts do not fit each other.</exception>
     public Recipe With(ModelRecipe model, DataRecipe data, ObjectiveOptions? objective = null, ulong? seed = null)
     {
-        var train = Train ?? new();
+        var (train, evaluation) = (Train ?? new(), Evaluation ?? new());
+        // What learns from a part of the training samples is measured on the rest: the test samples are for retrained networks alone.
+        if (data.Split == DataRecipe.RestOfTraining && evaluation.Split is null)
+            evaluation = evaluation with { Split = DataRecipe.HeldOut };
         return new Recipe
         {
             Model = model,
@@ -45,7 +48,7 @@ public sealed record TrainingSettings(
             Schedule = Schedule,
             Objective = objective ?? Objective ?? new SupervisedOptions(),
             Augment = Augment ?? [],
-            Evaluation = Evaluation ?? new(),
+            Evaluation = evaluation,
             Train = seed is { } own ? train with { Seed = own } : train,
             Phases = Phases ?? [],
         }.Validated();

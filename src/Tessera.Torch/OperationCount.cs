@@ -51,6 +51,12 @@ public sealed unsafe class OperationCount : ThreadRegion
                     // Every output sums over the inputs of its group and the kernel: all sizes of the weight but the first.
                     Weight(Elements(results[0]) * Product(Sizes(arguments[1])[1..]), results[0]);
                     break;
+                case "tessera::binary_conv2d":
+                    // Channels of a group times the points of the kernel.
+                    var kernel = new ReadOnlySpan<long>((void*)arguments[3].Payload, arguments[3].Count);
+                    var channels = Sizes(arguments[0])[1] / arguments[7].Payload;
+                    Weight(Elements(results[0]) * channels * kernel[0] * kernel[^1], results[0]);
+                    break;
                 case "aten::conv_transpose1d" or "aten::conv_transpose2d":
                     Weight(Elements(arguments[0]) * Product(Sizes(arguments[1])[1..]), results[0]);
                     break;

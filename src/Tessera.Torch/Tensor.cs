@@ -127,6 +127,17 @@ public unsafe partial class Tensor : IDisposable
         }
     }
 
+    /// <summary>How often its values were changed in place; -1 where the engine does not count, for tensors made in inference mode.</summary>
+    internal long Version
+    {
+        get
+        {
+            Dispatcher.Check(Imports.TensorVersion(Handle, out var version));
+            GC.KeepAlive(this);
+            return version;
+        }
+    }
+
     internal TensorInfo Info
     {
         get

@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Models;
 
 namespace Tessera.Training;
 
@@ -42,6 +43,8 @@ public abstract class Objective(Module model) : Module
     /// <param name="phase">One of <see cref="Phases"/>; the first by default.</param>
     public Loss Compute(Batch batch, Progress progress, Phase? phase = null)
     {
+        if (Model is Model regularized)
+            regularized.TrainedShare = progress.TotalSteps > 0 ? (double)progress.Step / progress.TotalSteps : 0;
         using var scope = new Scope();
         return scope.Return(ForwardLoss(batch, progress, phase ?? Phases[0]));
     }

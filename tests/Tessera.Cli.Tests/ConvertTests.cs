@@ -113,6 +113,16 @@ public sealed class ConvertTests(TrainedRun run) : IClassFixture<TrainedRun>
     }
 
     [Theory]
+    [InlineData("packed --packed", "has no convolution with one bit")]
+    [InlineData("packed --packed --force", "--packed and --force do not go together")]
+    [InlineData("packed --packed --key state_dict", "a run has its weights alone")]
+    public void What_has_nothing_to_pack_is_refused_in_one_line(string arguments, string reason)
+    {
+        Assert.Contains(reason, Place.Run(["convert", TrainedRun.Name, .. arguments.Split(' ')]).UserError(), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(At("packed")));
+    }
+
+    [Theory]
     [InlineData("w.pth", "must end with .safetensors")]
     [InlineData("w.safetensors --dtype int8", "float32, float16 or bfloat16")]
     [InlineData("w.safetensors --best", "none")]

@@ -44,6 +44,7 @@ public class HelpTests
     [InlineData("probe")]
     [InlineData("score")]
     [InlineData("index")]
+    [InlineData("search")]
     [InlineData("predict")]
     [InlineData("explain")]
     [InlineData("compare")]

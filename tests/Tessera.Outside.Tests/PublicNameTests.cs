@@ -52,6 +52,7 @@ public sealed class PublicNameTests
                 "Tessera.Training",
                 "Tessera.Deploy",
                 "Tessera.Retrieval",
+                "Tessera.Search",
                 "Tessera",
             },
             Libraries.Select(library => library.GetName().Name!).ToHashSet()

@@ -18,6 +18,7 @@ public sealed class PackageTests(Feed feed)
         "Tessera.Deploy",
         "Tessera.Models",
         "Tessera.Retrieval",
+        "Tessera.Search",
         "Tessera.Torch",
         "Tessera.Training",
     ];
@@ -104,11 +105,13 @@ public sealed class PackageTests(Feed feed)
         Assert.Equal(["Tessera.Models"], Dependencies("Tessera.Deploy"));
         Assert.Equal(["Cloud.Unum.USearch", "System.IO.Hashing", "Tessera.Torch"], Dependencies("Tessera.Retrieval"));
         Assert.All(["Tessera.Data", "Tessera.Models"], package => Assert.Contains(package, Dependencies("Tessera.Training")));
+        Assert.Equal(["Microsoft.Data.Sqlite", "Npgsql", "Tessera.Deploy", "Tessera.Training"], Dependencies("Tessera.Search"));
         // Who does not search carries no library for it.
-        Assert.All(packages.Where(package => package is not ("Tessera" or "Tessera.Retrieval")), package =>
+        Assert.All(packages.Where(package => package is not ("Tessera" or "Tessera.Retrieval" or "Tessera.Search")), package =>
             Assert.Contains(package, Dependencies("Tessera"))
         );
         Assert.DoesNotContain("Tessera.Retrieval", Dependencies("Tessera"));
+        Assert.DoesNotContain("Tessera.Search", Dependencies("Tessera"));
         Assert.DoesNotContain(packages.SelectMany(Dependencies), id => id.Contains("Generator", StringComparison.Ordinal));
     }
 

@@ -64,7 +64,7 @@ internal sealed record SmallVitas : SearchMethod
         return new VitasGenome(random.Next(Space.PatchSizes.Count), positions, widths).ToString();
     }
 
-    public override IReadOnlyList<BlockShape> Blocks(string genome, SearchContext context)
+    public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
     {
         var (size, classes) = (context.ModelOptions.ImageSize!.Value, context.ModelOptions.Classes!.Value);
         var config = Space.Configure(Space.Decode(genome), size, classes, context.ModelOptions.Channels!.Value);

@@ -55,6 +55,10 @@ internal static class ConvertCommand
         HelpName = "name",
         CompletionSources = { _ => Registry.All.Select(variant => new CompletionItem(variant.Name)) },
     };
+    private static readonly Option<bool> Packed = new("--packed")
+    {
+        Description = "Of the folder of a run or of a bundle, write a bundle whose convolutions of one bit hold packed weights.",
+    };
     private static readonly Option<bool> Force = new("--force") { Description = "Replace files that are there already." };
 
     internal static Command Create()
@@ -71,14 +75,20 @@ internal static class ConvertCommand
                 ("tessera convert ViT-B_16.npz vit.safetensors --model vit_base_patch16_224", "turn arrays of JAX into a model's weights"),
                 ("tessera convert runs/mine half.safetensors --dtype bfloat16", "halve the weights of a run"),
                 ("tessera convert vit_giant.pth out/ --shard-size 2GB", "write several files and their index"),
+                ("tessera convert runs/bats packed --packed", "pack the weights of one bit of a run, to evaluate and to serve"),
             ],
             Arguments = { Out },
-            Options = { Model, FloatType, ShardSize, Force },
+            Options = { Model, FloatType, ShardSize, Packed, Force },
         };
         WeightsInput.AddTo(command);
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
+            if (parsed.GetValue(Packed))
+            {
+                Pack(parsed, terminal);
+                return;
+            }
             var target = Target(parsed.GetRequiredValue(Out));
             var variant = parsed.GetValue(Model) is { } name ? Registry.Get(name) : null;
             using var scope = new Scope();
@@ -90,6 +100,33 @@ internal static class ConvertCommand
             Show(result, found, notes, terminal);
         });
         return command;
+    }
+
+    private static void Pack(ParseResult parsed, Terminal terminal)
+    {
+        foreach (var option in (Option[])[Model, FloatType, ShardSize, Force])
+            if (parsed.GetResult(option) is { Implicit: false })
+                throw new UserException($"--packed and {option.Name} do not go together: a bundle is written as it is, into a folder of its own");
+        var (source, target) = (WeightsInput.BundleOf(parsed), parsed.GetRequiredValue(Out));
+        using var scope = new Scope();
+        var convolutions = source.Model.PackBinaryConvolutions();
+        if (convolutions == 0)
+            throw new UserException($"{source.Source}: {source.Content.Model.Title} has no convolution with one bit for inputs and weights");
+        source.Save(target);
+        var bytes = new DirectoryInfo(target).EnumerateFiles("*.safetensors").Sum(file => file.Length);
+        if (terminal.Json)
+            Terminal.WriteJson(
+                new
+                {
+                    Folder = target,
+                    Convolutions = convolutions,
+                    Bytes = bytes,
+                }
+            );
+        else if (terminal.Quiet)
+            Terminal.Result(target);
+        else
+            terminal.Note($"wrote  {target}: weights of {Figures.Bytes(bytes)}, {convolutions} convolutions packed");
     }
 
     private static string Target(string given)

@@ -242,7 +242,8 @@ internal static class TrainCommand
         return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
     }
 
-    private static string NewFolder(string recipe)
+    /// <summary>A folder of its own for what a recipe begins now.</summary>
+    internal static string NewFolder(string recipe)
     {
         var wanted = Path.Combine(
             "runs",
@@ -343,7 +344,8 @@ internal static class TrainCommand
     }
 
     // Relative to where the user is, as long as that is shorter.
-    private static string Shown(string path) =>
+    /// <summary>A path as short as it can be said here.</summary>
+    internal static string Shown(string path) =>
         Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
 
     private sealed record Outcome(

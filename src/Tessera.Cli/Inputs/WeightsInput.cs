@@ -29,6 +29,14 @@ internal static class WeightsInput
     internal static bool IsPart(ParseResult parsed) =>
         parsed.GetValue(Key) is not null || parsed.GetValue(Prefix) is not null || parsed.GetValue(Averaged);
 
+    /// <summary>The model of the folder of a run or of a bundle.</summary>
+    internal static ModelBundle BundleOf(ParseResult parsed)
+    {
+        if (parsed.GetValue(Key) is not null || parsed.GetValue(Prefix) is not null)
+            throw new UserException("a run has its weights alone; --key and --prefix are for files");
+        return ModelBundle.Load(parsed.GetRequiredValue(Source), best: parsed.GetValue(Best), ema: parsed.GetValue(Averaged));
+    }
+
     /// <summary>The open weights.</summary>
     internal static StoredWeights Open(ParseResult parsed) =>
         StoredWeights.Open(

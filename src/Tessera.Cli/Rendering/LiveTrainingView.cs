@@ -27,6 +27,9 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
                 return work();
             });
 
+    /// <summary>Draws in the place of somebody who has begun to draw: a search, of which the training is a part.</summary>
+    internal void DrawOn(LiveDisplayContext context) => live = context;
+
     // Drawn by the thread that trains, at its next step.
     protected override void Stopping() => stopping = true;
 

@@ -114,18 +114,14 @@ internal static partial class LaunchedProcesses
     private static Process Start(int rank, int count, int port, double? timeout, string[] arguments)
     {
         // The first one's output is that of the training.
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = rank > 0, RedirectStandardError = rank > 0 };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(typeof(LaunchedProcesses).Assembly.Location);
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
+        var start = Describe(arguments);
+        (start.RedirectStandardOutput, start.RedirectStandardError) = (rank > 0, rank > 0);
         Set("RANK", rank);
         Set("LOCAL_RANK", rank);
         Set("WORLD_SIZE", count);
         Set("LOCAL_WORLD_SIZE", count);
         Set("MASTER_PORT", port);
         start.Environment["MASTER_ADDR"] = "127.0.0.1";
-        start.Environment[Variable] = "1";
         start.Environment.TryAdd(ThreadLimit.Variable, ThreadLimit.Shared(count).ToString(CultureInfo.InvariantCulture));
         if (timeout is { } seconds)
             start.Environment[WorkerEnvironment.TimeoutVariable] = seconds.ToString(CultureInfo.InvariantCulture);
@@ -147,11 +143,34 @@ internal static partial class LaunchedProcesses
         }
     }
 
+    /// <summary>How a process is started that works for this one, and ends with its standard input.</summary>
+    /// <param name="arguments">Its command line.</param>
+    internal static ProcessStartInfo DescribeWorker(string[] arguments)
+    {
+        var start = Describe(arguments);
+        (start.RedirectStandardInput, start.RedirectStandardError) = (true, true);
+        return start;
+    }
+
+    private static ProcessStartInfo Describe(string[] arguments)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(typeof(LaunchedProcesses).Assembly.Location);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        start.Environment[Variable] = "1";
+        return start;
+    }
+
+    /// <summary>Whether this process is such a one.</summary>
+    internal static bool IsOne => Environment.GetEnvironmentVariable(Variable) is not null;
+
     /// <summary>In such a process: it ends when the launcher does, however that ends.</summary>
     internal static void EndWithLauncher()
     {
         const int parentDeathSignal = 1;
-        if (Environment.GetEnvironmentVariable(Variable) is not null)
+        if (IsOne)
             _ = Control(parentDeathSignal, Terminate, 0, 0, 0);
     }
 

@@ -28,16 +28,33 @@ public enum Binarization
 /// A convolution of [B, C, H, W] without bias, of which inputs and weights may be signs. Padding comes after the signs and counts nothing.
 /// Gradients pass a sign as if it were not there where the value lies within (-1, 1), and not at all elsewhere.
 /// </summary>
+/// <remarks>
+/// With one bit for inputs and weights, evaluation on the CPU in float32 without gradients runs on packed signs: the sums are whole numbers
+/// that float32 holds, and both ways multiply them by the same factors, so that they give the same bits. <see cref="Pack"/> leaves nothing
+/// but the packed weights.
+/// </remarks>
 public sealed class BinaryConv2d : Layer
 {
-    private readonly Parameter weight; // [out, in / groups, kh, kw]
+    private const string WeightName = "weight",
+        ScaleName = "activation_post_process.alpha";
+
+    /// <summary>Name of the packed weights in the state dict, uint8 [1 or 2, out, bytes].</summary>
+    internal const string PackedName = "packed_weight";
+
     private readonly Parameter? alpha; // [1, out, 1, 1]
     private readonly Binarization binarization;
     private readonly bool centersWeights;
-    private readonly IntList stride,
+    private readonly IntList kernel,
+        stride,
         padding,
         dilation;
-    private readonly long groups;
+    private readonly long inputs,
+        outputs,
+        groups;
+    private Parameter? weight; // [out, in / groups, kh, kw]; null once it is packed
+    private ModuleBuffer? packedWeight;
+    private ModuleBuffer? packedScale; // [1, out, 1, 1]
+    private Recent? recent;
 
     /// <summary>A convolution with PyTorch's default initialisation and factors of 1.</summary>
     /// <param name="inputs">Channels of the input.</param>
@@ -61,41 +78,140 @@ public sealed class BinaryConv2d : Layer
         bool centersWeights = false
     )
     {
-        (this.binarization, this.centersWeights, this.groups) = (binarization, centersWeights, groups);
-        this.stride = stride.HasValue ? stride : 1;
-        this.padding = padding.HasValue ? padding : 0;
-        this.dilation = dilation.HasValue ? dilation : 1;
-        var (height, width) = (kernel[0], kernel[kernel.Count - 1]);
-        weight = Init.FanInUniform(new Parameter([outputs, inputs / groups, height, width]), inputs / groups * height * width);
+        (this.binarization, this.centersWeights) = (binarization, centersWeights);
+        (this.inputs, this.outputs, this.groups) = (inputs / groups, outputs, groups);
+        this.kernel = Pair(kernel);
+        this.stride = Pair(stride.HasValue ? stride : 1);
+        this.padding = Pair(padding.HasValue ? padding : 0);
+        this.dilation = Pair(dilation.HasValue ? dilation : 1);
+        var (height, width) = (this.kernel[0], this.kernel[1]);
+        weight = Init.FanInUniform(new Parameter([outputs, this.inputs, height, width]), this.inputs * height * width);
         if (binarization == Binarization.XnorPlus)
             alpha = Init.Ones(new Parameter([1, outputs, 1, 1]));
+    }
+
+    /// <summary>Whether inputs and weights have one bit each, so that the convolution can be packed.</summary>
+    public bool IsBinary => binarization is Binarization.Xnor or Binarization.XnorPlus;
+
+    /// <summary>Whether the packed weights are all that it has.</summary>
+    public bool IsPacked => packedWeight is not null;
+
+    /// <summary>Whether evaluation may run on packed signs; the result is the same either way.</summary>
+    public bool UsesPackedKernels { get; set; } = true;
+
+    /// <summary>
+    /// Replaces the weights by their signs, a bit each, and the factors of the output channels. It then evaluates as before, with some 1/32
+    /// of the memory, but cannot be trained any more; in the state dict, <c>packed_weight</c> stands for <c>weight</c>.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Not both of inputs and weights have one bit.</exception>
+    public void Pack()
+    {
+        if (!IsBinary)
+            throw new InvalidOperationException($"a convolution with {binarization} weights cannot be packed: they are no signs");
+        if (IsPacked)
+            return;
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var centered = Centered();
+        Take(PackedSigns.Pack(centered), alpha is null ? Magnitudes(centered) : null);
+    }
+
+    /// <summary>Prepares for packed weights that will be loaded.</summary>
+    /// <param name="planes">Their first size.</param>
+    internal void ExpectPacked(long planes)
+    {
+        using var scope = new Scope();
+        var bytes = PackedSigns.Bytes(inputs * kernel[0] * kernel[1]);
+        Take(
+            Torch.Zeros([planes == 2 ? 2 : 1, outputs, bytes], DType.UInt8, device: weight?.Device),
+            alpha is null ? Torch.Zeros([1, outputs, 1, 1], weight?.DType, device: weight?.Device) : null
+        );
+    }
+
+    private void Take(Tensor signs, Tensor? magnitudes)
+    {
+        packedWeight = new(signs, constant: true);
+        packedScale = magnitudes is null ? null : new(magnitudes, constant: true);
+        (weight, recent) = (null, null);
     }
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        members.Add("weight", weight);
-        members.Add("activation_post_process.alpha", alpha);
+        members.Add(WeightName, weight);
+        members.Add(ScaleName, alpha);
+        members.Add(PackedName, packedWeight);
+        members.Add("packed_scale", packedScale);
     }
+
+    /// <summary>Whether a name in a state dict is that of learned factors.</summary>
+    internal static bool IsScale(string name) => name.EndsWith($".{ScaleName}", StringComparison.Ordinal);
+
+    /// <summary>Name of the weights whose channels a factor belongs to.</summary>
+    /// <param name="scale">Name of the factors.</param>
+    internal static string WeightOf(string scale) => scale[..^ScaleName.Length] + WeightName;
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)
     {
-        var x = binarization == Binarization.Real ? input : Sign(input);
-        var y = Torch.Conv2d(x, Weights(), null, stride, padding, dilation, groups);
-        return alpha is null ? y : y * alpha;
+        if (IsPacked && Training)
+            throw new InvalidOperationException("packed weights cannot be trained: call Eval(), or load weights that are not packed");
+        if (!IsBinary)
+            return Convolve(binarization == Binarization.Real ? input : Sign(input), weight!);
+        if (RunsPacked(input))
+        {
+            var (signs, magnitudes) = packedWeight is null ? Packed() : (packedWeight, packedScale);
+            return Torch.BinaryConv2d(input, signs, alpha ?? magnitudes, kernel, stride, padding, dilation, groups);
+        }
+        // The factors come after the sum: as many roundings as with packed signs, one.
+        if (packedWeight is not null)
+            return Convolve(Sign(input), PackedSigns.Unpack(packedWeight, inputs, kernel[0], kernel[1], input.DType))
+                * (alpha ?? (Tensor)packedScale!);
+        var centered = Centered();
+        return Convolve(Sign(input), Sign(centered)) * (alpha ?? Magnitudes(centered));
     }
 
-    private Tensor Weights()
+    private Tensor Convolve(Tensor x, Tensor weights) => Torch.Conv2d(x, weights, null, stride, padding, dilation, groups);
+
+    // Autocast asks for sums in another type.
+    private bool RunsPacked(Tensor input) =>
+        UsesPackedKernels
+        && !Training
+        && !Torch.GradEnabled
+        && input.Device.Type == DeviceType.Cpu
+        && input.DType == DType.Float32
+        && (weight?.DType ?? alpha?.DType ?? packedScale!.DType) == DType.Float32
+        && Torch.AutocastType(DeviceType.Cpu) is null;
+
+    // Weights that change in place are packed anew. The memory of those that were packed is held, so that no others can have its address.
+    private (Tensor Signs, Tensor? Magnitudes) Packed()
     {
-        if (binarization is Binarization.Real or Binarization.Activations)
-            return weight;
-        var centered = centersWeights ? weight - weight.Mean([1], true) : weight;
-        var signs = Sign(centered);
-        return alpha is null ? signs * centered.Abs().Mean([1, 2, 3], true) : signs;
+        var (version, last) = (weight!.Version, recent);
+        if (last is not null && version >= 0 && last.Version == version && Address(last.Source) == Address(weight))
+            return (last.Signs, last.Magnitudes);
+        var centered = Centered();
+        var fresh = new Recent(
+            weight.Detach().Keep(),
+            version,
+            PackedSigns.Pack(centered).Keep(),
+            alpha is null ? Magnitudes(centered).Keep() : null
+        );
+        recent = fresh;
+        return (fresh.Signs, fresh.Magnitudes);
     }
+
+    private static unsafe nint Address(Tensor tensor) => (nint)tensor.Info.Data;
+
+    private Tensor Centered() => centersWeights ? weight! - weight!.Mean([1], true) : weight!;
+
+    private static Tensor Magnitudes(Tensor weights) => weights.Abs().Mean([1, 2, 3]).Reshape(1, -1, 1, 1);
+
+    private static IntList Pair(IntList sizes) => [sizes[0], sizes[sizes.Count - 1]];
 
     private static Tensor Sign(Tensor x) => new StraightThrough().Apply(x)[0];
+
+    // The packed weights of the last call, and of which ones they are.
+    private sealed record Recent(Tensor Source, long Version, Tensor Signs, Tensor? Magnitudes);
 
     private sealed class StraightThrough : Function
     {

@@ -35,10 +35,10 @@ public sealed record Judgement(string Score, bool HigherIsBetter, IReadOnlyList<
     private double Upwards(double score) => HigherIsBetter ? score : -score;
 
     /// <summary>Kendall's tau of the supernet's scores with those from scratch, over the random networks; null without such scores.</summary>
-    public double? Tau => Pairs.Alone.Length < LeastForTau ? null : Known(RankCorrelation.KendallTau(Pairs.Supernet, Pairs.Alone));
+    public double? Tau => Pairs.Alone.Length < LeastForTau ? null : Known(RankCorrelation.Kendall(Pairs.Supernet, Pairs.Alone));
 
     /// <summary>Its interval.</summary>
-    public Interval? TauInterval => Tau is null ? null : Interval.OfPairs(Pairs.Supernet, Pairs.Alone, RankCorrelation.KendallTau);
+    public Interval? TauInterval => Tau is null ? null : Interval.OfPairs(Pairs.Supernet, Pairs.Alone, RankCorrelation.Kendall);
 
     /// <summary>Spearman's rho of the same.</summary>
     public double? Spearman => Pairs.Alone.Length < LeastForTau ? null : Known(RankCorrelation.Spearman(Pairs.Supernet, Pairs.Alone));

@@ -1,59 +1,74 @@
 namespace Tessera.Search.Statistics;
 
-/// <summary>Whether two lists of numbers have the same order: 1 for the same, -1 for the opposite, around 0 for no relation.</summary>
+/// <summary>How far two lists of figures put the same things into the same order: from -1, the opposite, to 1.</summary>
+/// <remarks>Not a number where all figures of a list are equal: there is no order then.</remarks>
 public static class RankCorrelation
 {
-    /// <summary>Kendall's tau-b: pairs in the same order less those in the opposite one, over the pairs without those that tie.</summary>
-    /// <param name="x">Numbers.</param>
-    /// <param name="y">As many; each belongs to the number of x at its place.</param>
-    /// <returns>Not a number where all of x or all of y are equal.</returns>
-    /// <exception cref="ArgumentException">The lists differ in length, or hold less than two numbers.</exception>
-    public static double KendallTau(IReadOnlyList<double> x, IReadOnlyList<double> y)
+    /// <summary>
+    /// Kendall's tau-b (Kendall, 1945, "The treatment of ties in ranking problems"): pairs in the same order less those in the opposite one,
+    /// over the geometric mean of the pairs that each list orders.
+    /// </summary>
+    /// <param name="first">A figure of each thing.</param>
+    /// <param name="second">Another figure of each.</param>
+    /// <exception cref="ArgumentException">The lists differ in length, have fewer than two figures, or one that is not a number.</exception>
+    public static double Kendall(IReadOnlyList<double> first, IReadOnlyList<double> second)
     {
-        Check(x, y);
-        long same = 0,
-            apartInX = 0,
-            apartInY = 0;
-        for (var i = 0; i < x.Count; i++)
+        Check(first, second);
+        long agreement = 0,
+            orderedFirst = 0,
+            orderedSecond = 0;
+        for (var i = 0; i < first.Count; i++)
         for (var j = 0; j < i; j++)
         {
-            var (a, b) = (x[i].CompareTo(x[j]), y[i].CompareTo(y[j]));
-            same += a * b;
-            apartInX += a * a;
-            apartInY += b * b;
+            var (one, other) = (first[i].CompareTo(first[j]), second[i].CompareTo(second[j]));
+            agreement += one * other;
+            orderedFirst += one * one;
+            orderedSecond += other * other;
         }
-        return same / Math.Sqrt((double)apartInX * apartInY);
+        return agreement / (Math.Sqrt(orderedFirst) * Math.Sqrt(orderedSecond));
     }
 
-    /// <summary>Spearman's rho: the correlation of the ranks, of which equal numbers share the mean.</summary>
-    /// <inheritdoc cref="KendallTau"/>
-    public static double Spearman(IReadOnlyList<double> x, IReadOnlyList<double> y)
+    /// <summary>Spearman's rho: the correlation of ranks, where equal figures share the mean of theirs.</summary>
+    /// <inheritdoc cref="Kendall"/>
+    public static double Spearman(IReadOnlyList<double> first, IReadOnlyList<double> second)
     {
-        Check(x, y);
-        var (a, b) = (Ranks(x), Ranks(y));
-        // The mean of all ranks, whatever ties.
-        var middle = (x.Count + 1) / 2.0;
-        double Products(double[] one, double[] other) => one.Zip(other, (p, q) => (p - middle) * (q - middle)).Sum();
-        return Products(a, b) / Math.Sqrt(Products(a, a) * Products(b, b));
-    }
-
-    private static double[] Ranks(IReadOnlyList<double> values)
-    {
-        var ranks = new double[values.Count];
-        var before = 0;
-        foreach (var equal in Enumerable.Range(0, values.Count).GroupBy(i => values[i]).OrderBy(group => group.Key))
+        Check(first, second);
+        var (one, other) = (Ranks(first), Ranks(second));
+        // Of ranks from 1, whatever is equal.
+        var mean = (first.Count + 1) / 2.0;
+        double together = 0,
+            ofOne = 0,
+            ofOther = 0;
+        for (var i = 0; i < one.Length; i++)
         {
-            var count = equal.Count();
-            foreach (var i in equal)
-                ranks[i] = before + (count + 1) / 2.0;
-            before += count;
+            var (x, y) = (one[i] - mean, other[i] - mean);
+            together += x * y;
+            ofOne += x * x;
+            ofOther += y * y;
+        }
+        return together / (Math.Sqrt(ofOne) * Math.Sqrt(ofOther));
+    }
+
+    private static double[] Ranks(IReadOnlyList<double> figures)
+    {
+        var order = Enumerable.Range(0, figures.Count).OrderBy(i => figures[i]).ToArray();
+        var ranks = new double[figures.Count];
+        for (int start = 0, end; start < order.Length; start = end)
+        {
+            for (end = start + 1; end < order.Length && figures[order[end]].Equals(figures[order[start]]); end++) { }
+            for (var i = start; i < end; i++)
+                ranks[order[i]] = (start + 1 + end) / 2.0;
         }
         return ranks;
     }
 
-    private static void Check(IReadOnlyList<double> x, IReadOnlyList<double> y)
+    private static void Check(IReadOnlyList<double> first, IReadOnlyList<double> second)
     {
-        if (x.Count != y.Count || x.Count < 2)
-            throw new ArgumentException($"{x.Count} and {y.Count} numbers cannot be compared: both lists must have as many, at least 2");
+        if (first.Count != second.Count)
+            throw new ArgumentException($"both lists must be as long: {first.Count} and {second.Count} figures");
+        if (first.Count < 2)
+            throw new ArgumentException($"there must be at least 2 figures to order, not {first.Count}");
+        if (first.Concat(second).Any(double.IsNaN))
+            throw new ArgumentException("a figure that is not a number has no place in an order");
     }
 }

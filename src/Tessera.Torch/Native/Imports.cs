@@ -46,6 +46,9 @@ internal static unsafe partial class Imports
     [LibraryImport(Lib, EntryPoint = "tessera_tensor_info")]
     internal static partial int TensorInfo(nint handle, TensorInfo* info);
 
+    [LibraryImport(Lib, EntryPoint = "tessera_tensor_version")]
+    internal static partial int TensorVersion(nint handle, out long version);
+
     [LibraryImport(Lib, EntryPoint = "tessera_tensor_from_memory")]
     internal static partial int TensorFromMemory(
         void* memory,

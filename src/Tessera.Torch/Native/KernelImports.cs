@@ -16,6 +16,9 @@ internal static unsafe partial class KernelImports
     [LibraryImport(Lib, EntryPoint = "tessera_kernels_use", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int KernelsUse(string name);
 
+    [LibraryImport(Lib, EntryPoint = "tessera_binary_kernels_name")]
+    internal static partial int BinaryKernelsName(out nint name);
+
     [LibraryImport(Lib, EntryPoint = "tessera_pack")]
     internal static partial int Pack(
         float* weights,

@@ -27,9 +27,14 @@ public sealed class DropPath(double p) : Layer
     public double P => p;
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) // [B, ...]
+    protected override Tensor Forward(Tensor input) => Training ? Drop(input, p) : input;
+
+    /// <summary>Drops whole samples with a probability and divides the rest by 1 - p, for rates that change as training goes on.</summary>
+    /// <param name="input">[B, ...].</param>
+    /// <param name="p">Probability of dropping.</param>
+    public static Tensor Drop(Tensor input, double p)
     {
-        if (p == 0 || !Training)
+        if (p == 0)
             return input;
         var shape = new long[input.Dim];
         Array.Fill(shape, 1);

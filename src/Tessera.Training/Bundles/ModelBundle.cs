@@ -55,7 +55,11 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
             throw new RunException($"{bundle.JsonPath}: {error.Message}");
         }
         using (new Scope())
-            model.LoadStateDict(TensorFile.Load(path));
+        {
+            var state = TensorFile.Load(path);
+            model.ExpectPacked(state);
+            model.LoadStateDict(state);
+        }
         model.To(device ?? Device.Cpu);
         model.Eval();
         return new(model, content, path);

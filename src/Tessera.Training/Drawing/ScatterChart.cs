@@ -5,7 +5,14 @@ namespace Tessera.Training.Drawing;
 /// <param name="Color">Number of its colour in the page's palette.</param>
 /// <param name="X">x, above 0.</param>
 /// <param name="Y">y, any number.</param>
-internal sealed record Dot(string Name, int Color, double X, double Y);
+internal sealed record Dot(string Name, int Color, double X, double Y)
+{
+    /// <summary>Whether it is drawn as a star: a point for comparison, which is no part of the front.</summary>
+    public bool IsStar { get; init; }
+
+    /// <summary>Whether its name stands beside it where there is room, or is only told to the pointer.</summary>
+    public bool IsNamed { get; init; } = true;
+}
 
 /// <summary>Points over a logarithmic axis with their Pareto front, as SVG.</summary>
 /// <param name="Title">Title above the chart.</param>
@@ -45,7 +52,8 @@ internal sealed record ScatterChart(
         double X(double x) => Left + (Math.Log10(x) - x0) / (x1 - x0) * (Width - Left - Right);
         double Y(double y) => Height - Bottom - (y - y0) / (y1 - y0) * (Height - Top - Bottom);
 
-        var front = ParetoFront.Of([.. Dots.Select(d => (d.X, d.Y))], LowX);
+        int[] circles = [.. Dots.Index().Where(dot => !dot.Item.IsStar).Select(dot => dot.Index)];
+        int[] front = [.. ParetoFront.Of([.. circles.Select(i => (Dots[i].X, Dots[i].Y))], LowX).Select(i => circles[i])];
         var frontLine = Svg.Polyline(front.Select(i => (X(Dots[i].X), Y(Dots[i].Y))));
         return $"""
             <figure style="max-width:780px"><figcaption>{Html.Encode(Title)}</figcaption>
@@ -53,7 +61,7 @@ internal sealed record ScatterChart(
             {Svg.Lines(yTicks, YTick)}
             {Svg.Lines(LogTicks(x0, x1), XTick)}
             <text class="axis" x="{Html.At((Left + Width - Right) / 2)}" y="{Height - 6}" text-anchor="middle">{Html.Encode(XLabel)}</text>
-            {(front.Count > 1 ? $"""<path class="front" d="{frontLine}"/>""" : "")}
+            {(front.Length > 1 ? $"""<path class="front" d="{frontLine}"/>""" : "")}
             {Svg.Lines(Dots.Index(), dot => Circle(dot.Item, front.Contains(dot.Index)))}
             {Svg.Lines(PlaceNames(front, X, Y), Name)}
             </svg></figure>
@@ -74,12 +82,27 @@ internal sealed record ScatterChart(
                 """;
         }
 
-        string Circle(Dot dot, bool inFront) =>
-            $"""
-                <circle class="f{dot.Color}" cx="{Html.At(X(dot.X))}" cy="{Html.At(Y(dot.Y))}" r="{(inFront ? "5" : "3.6")}">
-                <title>{Html.Encode(dot.Name)}: {Html.Encode(FormatX(dot.X))}, {Html.Encode(FormatY(dot.Y))}</title></circle>
-                """;
+        string Circle(Dot dot, bool inFront)
+        {
+            var (x, y) = (X(dot.X), Y(dot.Y));
+            var title = $"<title>{Html.Encode(dot.Name)}: {Html.Encode(FormatX(dot.X))}, {Html.Encode(FormatY(dot.Y))}</title>";
+            return dot.IsStar
+                ? $"""<path class="f{dot.Color}" d="{Star(x, y)} Z">{title}</path>"""
+                : $"""
+                    <circle class="f{dot.Color}" cx="{Html.At(x)}" cy="{Html.At(y)}" r="{(inFront ? "5" : "3.6")}">
+                    {title}</circle>
+                    """;
+        }
     }
+
+    // Five points, the first upwards.
+    private static string Star(double x, double y) =>
+        Svg.Polyline(
+            Enumerable
+                .Range(0, 10)
+                .Select(i => (Angle: Math.PI * i / 5, Radius: i % 2 == 0 ? 8.0 : 3.4))
+                .Select(corner => (x + corner.Radius * Math.Sin(corner.Angle), y - corner.Radius * Math.Cos(corner.Angle)))
+        );
 
     private static string Name((double Left, double Baseline, string Text) label) =>
         $"""<text class="name" x="{Html.At(label.Left)}" y="{Html.At(label.Baseline)}">{Html.Encode(label.Text)}</text>""";
@@ -92,7 +115,7 @@ internal sealed record ScatterChart(
     )
     {
         var taken = Dots.Select(d => (Left: toX(d.X) - 4, Top: toY(d.Y) - 4, Right: toX(d.X) + 4, Bottom: toY(d.Y) + 4)).ToList();
-        foreach (var i in front.Concat(Enumerable.Range(0, Dots.Count).Except(front)))
+        foreach (var i in front.Concat(Enumerable.Range(0, Dots.Count).Except(front)).Where(i => Dots[i].IsNamed))
         {
             var (dot, length) = (Dots[i], Letter * Dots[i].Name.Length);
             var (x, y) = (toX(dot.X), toY(dot.Y));

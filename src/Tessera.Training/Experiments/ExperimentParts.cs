@@ -92,7 +92,7 @@ internal sealed class ExperimentParts
                 DropLast = TrainData.Count >= recipe.Data.Batch,
                 Workers = recipe.Data.Workers,
                 Replica = ReplicaOf(group),
-                Sampler = recipe.Data.SamplerOf(TrainData, recipe.Objective.Instances),
+                Sampler = recipe.Objective.Order ?? recipe.Data.SamplerOf(TrainData, recipe.Objective.Instances),
                 UnreadableLimit = recipe.Data.Unreadable,
                 Device = recipe.Data.BatchDevice(Device, TrainData, pipeline),
             }

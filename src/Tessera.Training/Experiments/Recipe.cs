@@ -127,6 +127,12 @@ public sealed record Recipe
                     + $"{(recipe.Data.Instances is null ? $", by default with {RecipeShape.MessageName(recipe.Objective.GetType())}" : "")}), "
                     + $"not {recipe.Data.Batch}"
             );
+        if (recipe.Objective.Order is not null && recipe.Data is not { Sampling: DataSampling.Shuffled, Repeats: 1, Instances: null })
+            throw new RecipeException(
+                map["data"]?.Place ?? map.Place,
+                "data",
+                $"repeats, sampling and instances must be left out: {RecipeShape.MessageName(recipe.Objective.GetType())} has an order of its own"
+            );
         if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
@@ -184,6 +190,7 @@ public sealed record Recipe
             {
                 var own = Phases.FirstOrDefault(given => given.Name == phase.Name);
                 var all = PhaseSetup.Of(objective, phase, own?.Optimizer ?? Optimizer, Train, Data.Batch * Train.GradAccumSteps);
+                all = all with { ConstantLearningRate = own?.ConstantLearningRate ?? false };
                 return own?.ClipGrad is { } clip ? all with { ClipGrad = clip, ClipGradAdaptive = null, ClipGradTensor = null } : all;
             }),
         ];
@@ -219,4 +226,10 @@ public sealed record Recipe
 /// <param name="Name">Of the phase: <c>discriminator</c>, for instance.</param>
 /// <param name="Optimizer">How its weights change.</param>
 /// <param name="ClipGrad">Largest joint norm of its gradients.</param>
-public sealed record PhaseRecipe(string Name, OptimizerOptions? Optimizer = null, [Range(1e-12, 1e12)] double? ClipGrad = null);
+/// <param name="ConstantLearningRate">Whether its learning rate stays as it is, whatever the schedule; false by default.</param>
+public sealed record PhaseRecipe(
+    string Name,
+    OptimizerOptions? Optimizer = null,
+    [Range(1e-12, 1e12)] double? ClipGrad = null,
+    [RecipeName("constant_lr")] bool ConstantLearningRate = false
+);

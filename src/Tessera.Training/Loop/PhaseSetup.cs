@@ -25,6 +25,9 @@ public sealed record PhaseSetup(Phase Phase, Optimizer Optimizer)
     /// <summary>Largest norm of the gradient of each parameter by itself; null for no such clipping.</summary>
     public double? ClipGradTensor { get; init; }
 
+    /// <summary>Whether the learning rate stays as it is, whatever the schedule.</summary>
+    public bool ConstantLearningRate { get; init; }
+
     /// <summary>Factor of the weight decay at a step of so many; null where it stays the same.</summary>
     internal Func<long, long, double>? DecayScale { get; init; }
 

@@ -106,7 +106,9 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
     /// <summary>Sets the learning rate and the weight decay of a step.</summary>
     internal void Schedule(long step, long stepsPerEpoch)
     {
-        phase.Optimizer.LearningRate = setup.Schedule.LearningRate(phase.TopLearningRate, step, stepsPerEpoch);
+        phase.Optimizer.LearningRate = phase.ConstantLearningRate
+            ? phase.TopLearningRate
+            : setup.Schedule.LearningRate(phase.TopLearningRate, step, stepsPerEpoch);
         if (phase.DecayScale is { } scale)
             phase.Optimizer.DecayScale = scale(step, setup.Schedule.TotalSteps(stepsPerEpoch));
     }

@@ -24,7 +24,7 @@ public sealed class Trainer : IDisposable
     private readonly RunRecorder recorder;
     private readonly Validation validation;
     private readonly NonFinitePolicy nonFinite;
-    private readonly StepUpdate[] updates;
+    private readonly StepPhases phases;
     private readonly GradientPass[] gradients;
     private readonly Workers? workers;
     private readonly Device device;
@@ -36,7 +36,6 @@ public sealed class Trainer : IDisposable
     private long step;
     private long samples;
     private long ahead;
-    private PartialStep? partial;
     private bool evaluated;
     private (long Step, int Phase, bool Evaluated)? saved;
 
@@ -61,7 +60,12 @@ public sealed class Trainer : IDisposable
         validation = new(setup, TotalEpochs, Ema, workers, report);
         nonFinite = new(setup.Options);
         gradients = [.. setup.Phases.Select(phase => new GradientPass(setup, phase, device, HalveMicroBatch, workers))];
-        updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
+        phases = new(
+            setup,
+            [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))],
+            workers,
+            device
+        );
         foreach (var remark in setup.Remarks)
         {
             recorder.Write(RunLog.Remark, 0, 0, (RunLog.Remark, remark));
@@ -188,11 +192,11 @@ public sealed class Trainer : IDisposable
         recorder.Restore(found, position, Ema);
         nonFinite.Restore(position.Skipped, position.Rollbacks);
         (step, evaluated, interval, ahead) = (position.Step, position.Evaluated, position.Interval, position.Ahead);
-        (samples, partial) = (position.Samples, position.Partial);
+        (samples, phases.Partial) = (position.Samples, position.Partial);
         saved = Place;
     }
 
-    private (long Step, int Phase, bool Evaluated) Place => (step, partial?.Phase ?? 0, evaluated);
+    private (long Step, int Phase, bool Evaluated) Place => (step, phases.Partial?.Phase ?? 0, evaluated);
 
     /// <summary>Trains up to the end of the schedule.</summary>
     /// <param name="until">Ends it after so many steps in all, as if it had been stopped.</param>
@@ -206,7 +210,7 @@ public sealed class Trainer : IDisposable
     {
         using var alone = training.Enter();
         setup.Objective.Train();
-        ZeroGrad();
+        phases.ZeroGrad();
         if (nonFinite.RollsBack && recorder.Checkpoints?.All.Count == 0)
             SaveCheckpoint(null);
         if (workers is not null && saved is null)
@@ -218,7 +222,7 @@ public sealed class Trainer : IDisposable
         catch (DistributedException) when (recorder.Checkpoints is not null)
         {
             // The phase that could not be done has changed nothing: what was learned so far is kept.
-            if (step > 0 || partial is not null)
+            if (step > 0 || phases.Partial is not null)
                 Interrupt();
             throw;
         }
@@ -285,16 +289,17 @@ public sealed class Trainer : IDisposable
         if (parts.Count == 0)
             throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
         var waited = Stopwatch.GetElapsedTime(started);
-        foreach (var update in updates)
-            update.Schedule(step, StepsPerEpoch);
-        StepMetrics? metrics;
+        phases.Schedule(step, StepsPerEpoch);
+        StepResult result;
         try
         {
-            metrics = Update([.. parts.Select(part => part.Value)], progress, epoch, stop);
+            result = phases.Run([.. parts.Select(part => part.Value)], progress, nonFinite.Skips, stop);
+            if (result.Metrics is { } done)
+                Follow(done, result.Changed, progress);
         }
         catch (DistributedException)
         {
-            ZeroGrad();
+            phases.ZeroGrad();
             throw;
         }
         if (workers is not null)
@@ -304,12 +309,15 @@ public sealed class Trainer : IDisposable
         }
         foreach (var part in parts)
             part.Dispose();
-        if (partial is not null)
+        if (phases.Partial is not null)
         {
             TellOfMethod(epoch);
             return false;
         }
         evaluated = false;
+        if (result.LeftOut is { } reason)
+            Skip(reason, epoch);
+        var metrics = result.Metrics;
         if (metrics is not null)
         {
             step++;
@@ -355,62 +363,16 @@ public sealed class Trainer : IDisposable
                 : field
         ).Replace('_', ' ');
 
-    // All phases of a step, then what follows a step that changed the weights. Null where the step was left out, or stopped between two
-    // phases, behind which it goes on then.
-    private StepMetrics? Update(Batch[] batches, Progress progress, int epoch, CancellationToken stop)
+    // What comes after a step that is done.
+    private void Follow(StepMetrics metrics, bool changed, Progress progress)
     {
-        var (total, applied) = (partial?.Metrics, partial?.Applied ?? false);
-        for (var phase = partial?.Phase ?? 0; phase < updates.Length; phase++)
+        samples += metrics.Samples;
+        if (changed)
         {
-            var update = updates[phase];
-            workers?.Begin(setup.Options.Seed, step, phase);
-            // A phase goes back to its own beginning where its gradients are computed again.
-            var start = new StepSnapshot(setup.Objective, device);
-            if (phase == 0)
-                setup.Objective.BeforeStep(progress);
-            if (!update.IsDue(progress.Step))
-                continue;
-            StepMetrics metrics;
-            bool changed;
-            try
-            {
-                (metrics, changed) = update.Run(batches, progress, start);
-            }
-            catch (NonFiniteLossException error) when (nonFinite.Skips)
-            {
-                Skip(error, start, epoch);
-                return null;
-            }
-            catch (DistributedException)
-            {
-                start.Restore();
-                throw;
-            }
-            var name = update.Phase.Phase.Name;
-            total =
-                total is not null ? total.AddPhase(name, metrics)
-                : updates.Length == 1 ? metrics
-                : (StepMetrics.Empty with { Steps = 1, Samples = metrics.Samples }).AddPhase(name, metrics);
-            applied |= changed;
-            if (updates.Length > 1)
-                update.ZeroGrad();
-            if (phase + 1 == updates.Length)
-                break;
-            partial = new(phase + 1, applied, total);
-            // Of several processes, all stop after the same phase.
-            if (workers?.Stopping ?? stop.IsCancellationRequested)
-                return null;
-        }
-        partial = null;
-        total ??= StepMetrics.Empty with { Steps = 1, Samples = batches.Sum(batch => batch.Count) };
-        samples += total.Samples;
-        if (applied)
-        {
-            Ema?.Update(setup.Options.EmaDecay(total.Samples, samples));
+            Ema?.Update(setup.Options.EmaDecay(metrics.Samples, samples));
             setup.Objective.AfterStep(progress);
         }
-        ZeroGrad();
-        return total;
+        phases.ZeroGrad();
     }
 
     // The weights of the newest checkpoint with data that was not seen yet: the same steps again would come to the same end.
@@ -422,7 +384,7 @@ public sealed class Trainer : IDisposable
         var position = recorder.PositionOf(found)
             ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
         var (from, behind) = (step, step + ahead + 1);
-        ZeroGrad();
+        phases.ZeroGrad();
         Restore(found, position);
         // What lies behind it belongs to steps that do not count any more.
         recorder.Checkpoints?.DeleteAfter(position);
@@ -432,11 +394,9 @@ public sealed class Trainer : IDisposable
         recorder.Report(new RolledBack(found?.Path ?? "", from, step, count, error.Message));
     }
 
-    private void Skip(NonFiniteLossException error, StepSnapshot start, int epoch)
+    private void Skip(NonFiniteLossException error, int epoch)
     {
         nonFinite.Skip(error);
-        ZeroGrad();
-        start.Restore();
         step++;
         var samples = new JsonArray([.. error.Samples.Select(index => JsonValue.Create(index))]);
         recorder.Write("skipped", epoch, step, ("in_row", nonFinite.Skipped), ("samples", samples), ("reason", error.Message));
@@ -505,7 +465,7 @@ public sealed class Trainer : IDisposable
                 stopped,
                 workers?.Count ?? 1,
                 samples,
-                partial
+                phases.Partial
             ),
             Ema
         );
@@ -557,12 +517,6 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Writes a line of the log, where the training stands.</summary>
     internal void Log(string kind, params IEnumerable<(string, JsonNode?)> fields) => recorder.Write(kind, Epoch, step, fields);
-
-    private void ZeroGrad()
-    {
-        foreach (var update in updates)
-            update.ZeroGrad();
-    }
 
     /// <summary>Closes the log and frees the moving average.</summary>
     public void Dispose()

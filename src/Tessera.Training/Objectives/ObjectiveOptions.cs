@@ -47,6 +47,9 @@ public abstract record ObjectiveOptions
     /// </summary>
     public virtual int? Instances => null;
 
+    /// <summary>The only order of the data that the method can learn from; null for a method that takes that of the recipe.</summary>
+    public virtual Sampler? Order => null;
+
     /// <summary>Demands of the method on the rest of a recipe.</summary>
     public virtual IReadOnlyList<Need> Needs => [new Need.Views(1)];
 

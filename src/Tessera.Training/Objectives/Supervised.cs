@@ -24,6 +24,7 @@ public enum ClassificationLoss
 /// <param name="sumClasses">Binary: sums over the classes instead of averaging.</param>
 /// <param name="classWeights">Weight of each class in the loss; null for none.</param>
 /// <param name="classifierOnly">Whether the classifier alone learns; the rest is frozen here and runs as in prediction.</param>
+/// <param name="auxiliaryWeight">Weight of the loss of a second classifier that helps in training alone, where the model has one.</param>
 public sealed class Supervised(
     Backbone student,
     double smoothing = 0,
@@ -31,11 +32,15 @@ public sealed class Supervised(
     double? threshold = null,
     bool sumClasses = false,
     float[]? classWeights = null,
-    bool classifierOnly = false
+    bool classifierOnly = false,
+    double auxiliaryWeight = Supervised.AuxiliaryWeight
 ) : BackboneObjective(classifierOnly ? Frozen(student) : student)
 {
     // A pass forward and one backward, which costs as much as two forward.
     internal const double OnePass = 3;
+
+    // As published of networks of cells (NASNet, DARTS, BATS).
+    internal const double AuxiliaryWeight = 0.4;
 
     /// <inheritdoc/>
     public override double? ForwardPasses => classifierOnly ? 1 : OnePass;
@@ -64,6 +69,8 @@ public sealed class Supervised(
         var loss = outputs.Named.TryGetValue(Outputs.Heads, out var heads)
             ? Torch.Stack([.. Enumerable.Range(0, (int)heads.Size(0)).Select(head => LossOf(heads[head], batch))]).Sum()
             : LossOf(outputs.Logits, batch);
+        if (outputs.Named.TryGetValue(Outputs.Auxiliary, out var auxiliary))
+            loss += LossOf(auxiliary, batch) * auxiliaryWeight;
         return new(loss) { Scores = Accuracy(outputs.Logits, batch) };
     }
 
@@ -103,6 +110,10 @@ public sealed class Supervised(
 /// <param name="ClassifierOnly">
 /// Whether the classifier alone learns, whatever its layers, and the rest is frozen and runs as in prediction; false by default.
 /// </param>
+/// <param name="AuxiliaryWeight">
+/// Weight of the loss of a second classifier that helps in training alone, from 0 to 1000; 0.4 by default. It counts for models that have
+/// one.
+/// </param>
 [RecipeName("supervised")]
 public sealed record SupervisedOptions(
     [Range(0, 0.999)] double Smoothing = 0,
@@ -110,7 +121,8 @@ public sealed record SupervisedOptions(
     [Range(0, 1)] double? Threshold = null,
     bool SumClasses = false,
     RecipeNode? ClassWeights = null,
-    bool ClassifierOnly = false
+    bool ClassifierOnly = false,
+    [Range(0, 1000)] double AuxiliaryWeight = Supervised.AuxiliaryWeight
 ) : ObjectiveOptions
 {
     private readonly ClassWeighting? weighting = ClassWeights is null or RecipeValue { IsNull: true }
@@ -131,6 +143,15 @@ public sealed record SupervisedOptions(
     {
         if (weighting is not null && context.Labels is null)
             throw new ArgumentException("objective.class_weights needs training samples with one class each");
-        return new Supervised(context.Student, Smoothing, Loss, Threshold, SumClasses, weighting?.Of(context.Labels!), ClassifierOnly);
+        return new Supervised(
+            context.Student,
+            Smoothing,
+            Loss,
+            Threshold,
+            SumClasses,
+            weighting?.Of(context.Labels!),
+            ClassifierOnly,
+            AuxiliaryWeight
+        );
     }
 }

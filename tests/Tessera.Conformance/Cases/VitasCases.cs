@@ -1,6 +1,8 @@
 using System.Globalization;
 using Tessera.Models;
 using Tessera.Nn;
+using Tessera.Search.Evolution;
+using Tessera.Training.Losses;
 
 namespace Tessera.Conformance.Cases;
 
@@ -166,6 +168,84 @@ internal sealed class VitasExpectedFlops : GoldenCase
         var (size, classes) = (c.Size("image_size"), c.Int("num_classes"));
         run.Output("expected", Tensor.From([.. Enumerable.Range(0, 9).Select(k => space.ExpectedCost(0.1 * (k + 1), size, classes))]));
         run.Output("found", space.IdentityFor(c.Double("flops_min"), c.Double("flops_max"), size, classes));
+    }
+}
+
+[Case("vitas.crowding", OnCpu = true)]
+internal sealed class VitasCrowding : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("kind", "crowding_distance");
+        var extreme = c.Double("infinity");
+        // single_objective is the table of crowding_single.
+        foreach (var name in run.File.Inputs.Keys)
+        {
+            var columns = (int)run.Input(name).Size(1);
+            var distances = CrowdingDistance.Of([.. run.Literal(name).Chunk(columns)], extreme);
+            run.Output($"crowding_{name.Split('_')[0]}", distances, distances.Length);
+        }
+    }
+}
+
+[Case("vitas.mutation", OnCpu = true)]
+internal sealed class VitasMutation : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("kind", "polynomial_mutation_integer");
+        var eta = c.Double("eta");
+        var (values, least, most) = (run.Literal("x"), run.Literal("lower"), run.Literal("upper"));
+        var uniform = run.Input("u").To(DType.Float64).ToArray<double>();
+        var raw = new double[values.Length];
+        var rounded = new double[values.Length];
+        for (var i = 0; i < raw.Length; i++)
+        {
+            var draw = (uniform[i] + 1) / 2;
+            raw[i] = PolynomialMutation.Raw(values[i], least[i], most[i], draw, eta);
+            rounded[i] = PolynomialMutation.Mutate((int)values[i], (int)least[i], (int)most[i], draw, eta);
+        }
+        run.Output("raw", raw, raw.Length);
+        run.Output("rounded", rounded, rounded.Length);
+    }
+}
+
+[Case("vitas.search-loss")]
+internal sealed class VitasSearchLoss : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("kind", "search_step_loss");
+        var targets = SharedPasses.Targets(
+            run.Input("labels"),
+            c.Int("num_classes"),
+            c.Double("on_value"),
+            c.Double("off_value"),
+            run.Real
+        );
+        run.Output("loss", SharedPasses.CrossEntropy([run.Input("left"), run.Input("right")], targets));
+    }
+}
+
+[Case("vitas.mixed-target")]
+internal sealed class VitasMixedTarget : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("kind", "mixed_target");
+        var targets = SharedPasses.MixedTargets(
+            run.Input("labels"),
+            c.Int("num_classes"),
+            c.Double("smoothing"),
+            c.Double("lam"),
+            run.Real
+        );
+        run.Output("target", targets);
+        run.Output("loss", SharedPasses.CrossEntropy([run.Input("left"), run.Input("right")], targets));
     }
 }
 

@@ -80,7 +80,7 @@ public sealed class SpaceMeasurementTests : IDisposable
         var context = new SearchContext(recipe, folder["search"], null);
         var genome = recipe.Search.Draw(new(4), context);
         var cost = context.CostOf(genome);
-        Assert.Equal(new LatencyModel(LatencyTable.Load(folder["table.json"])).Milliseconds(recipe.Search.Blocks(genome, context)!), cost.LatencyMs);
+        Assert.Equal(new LatencyModel(LatencyTable.Load(folder["table.json"])).Milliseconds(recipe.Search.Parts(genome, context)!), cost.LatencyMs);
         Assert.True(recipe.Limits.Allows(cost));
         Assert.False((recipe.Limits with { LatencyMs = [0, 1e-9] }).Allows(cost));
     }

@@ -47,7 +47,7 @@ public class IntervalTests
             {
                 var x = Normals(random, 20);
                 double[] y = [.. x.Select(value => correlation * value + Math.Sqrt(1 - correlation * correlation) * Normals(random, 1)[0])];
-                return Interval.OfPairs(x, y, RankCorrelation.KendallTau)!;
+                return Interval.OfPairs(x, y, RankCorrelation.Kendall)!;
             },
             tau,
             experiments: 60
@@ -60,11 +60,11 @@ public class IntervalTests
     {
         double[] x = [1, 2, 3, 4, 5],
             y = [2, 1, 4, 3, 5];
-        var interval = Interval.OfPairs(x, y, RankCorrelation.KendallTau)!;
-        Assert.Equal(interval, Interval.OfPairs(x, y, RankCorrelation.KendallTau));
+        var interval = Interval.OfPairs(x, y, RankCorrelation.Kendall)!;
+        Assert.Equal(interval, Interval.OfPairs(x, y, RankCorrelation.Kendall));
         Assert.Equal("bootstrap", interval.By);
-        Assert.InRange(RankCorrelation.KendallTau(x, y), interval.Low, interval.High);
-        Assert.Null(Interval.OfPairs([1, 2, 3], [1, 2, 3], RankCorrelation.KendallTau));
+        Assert.InRange(RankCorrelation.Kendall(x, y), interval.Low, interval.High);
+        Assert.Null(Interval.OfPairs([1, 2, 3], [1, 2, 3], RankCorrelation.Kendall));
     }
 
     private static double Share(Func<Random, Interval> interval, double truth, int experiments = Experiments)

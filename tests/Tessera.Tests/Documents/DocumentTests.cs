@@ -37,6 +37,7 @@ public sealed class DocumentTests
     [InlineData("src/Tessera.Deploy/README.md")]
     [InlineData("src/Tessera.Models/README.md")]
     [InlineData("src/Tessera.Retrieval/README.md")]
+    [InlineData("src/Tessera.Search/README.md")]
     [InlineData("src/Tessera.Torch/README.md")]
     [InlineData("src/Tessera.Training/README.md")]
     public void Documents_with_code_are_found(string file) => Assert.Contains(Blocks, block => block.File == file);
