@@ -148,10 +148,22 @@ public sealed class SearchRun : IDisposable
         var run = new RunFolder(path);
         if (File.Exists(run.ResultsPath))
             return;
+        // A recipe that sets its threads must not set those of the next training: a search that goes on later begins with the latter.
+        var threads = Torch.Threads;
+        try
+        {
+            using var experiment = run.Exists
+                ? Experiment.Resume(path, Pass, stop: stop)
+                : Experiment.Begin(recipe(), path, Pass, stop: stop);
+            if (!experiment.Train(stop).Completed)
+                throw new OperationCanceledException(stop);
+        }
+        finally
+        {
+            Torch.Threads = threads;
+        }
+
         void Pass(TrainingEvent happened) => report(new StageTrains(name, happened));
-        using var experiment = run.Exists ? Experiment.Resume(path, Pass, stop: stop) : Experiment.Begin(recipe(), path, Pass, stop: stop);
-        if (!experiment.Train(stop).Completed)
-            throw new OperationCanceledException(stop);
     }
 
     private void Score(CandidateStage stage, SearchRunOptions options, Action<SearchEvent> report, CancellationToken stop)
