@@ -167,7 +167,14 @@ public sealed class ArchitectureSearchTests : IDisposable
     public void On_a_terminal_the_best_networks_are_drawn_beside_the_progress()
     {
         using var text = new StringWriter();
-        var console = AnsiConsole.Create(new() { Ansi = AnsiSupport.Yes, Out = new AnsiConsoleOutput(text) });
+        var console = AnsiConsole.Create(
+            new()
+            {
+                Ansi = AnsiSupport.Yes,
+                Interactive = InteractionSupport.Yes,
+                Out = new AnsiConsoleOutput(text),
+            }
+        );
         console.Profile.Width = 120;
         var view = new LiveSearchView(console);
         view.Run(() =>

@@ -44,7 +44,11 @@ internal static class Program
                 {
                     while (Console.In.Read() >= 0) { }
                     stop.Cancel();
-                });
+                })
+                {
+                    // A worker that cannot begin must not wait for its input.
+                    IsBackground = true,
+                };
                 input.Start();
                 SearchWorker.Serve(folder, stage, name, stop.Token);
                 input.Join();

@@ -53,11 +53,24 @@ internal sealed class CandidateWork
                 generationDone();
                 continue;
             }
-            if (stage.Propose(generations, stop) is not { } proposals)
+            if (Propose(generations, stop) is not { } proposals)
                 return;
             if (proposals.Count == 0)
                 throw new InvalidOperationException($"stage {stage.Name} proposes a generation without candidates");
             store.Add(stage.Name, generations.Count, proposals);
+        }
+    }
+
+    // What a method refuses is the recipe's: a budget on a cost that nobody knows, for instance.
+    private IReadOnlyList<Proposal>? Propose(IReadOnlyList<IReadOnlyList<Candidate>> before, CancellationToken stop)
+    {
+        try
+        {
+            return stage.Propose(before, stop);
+        }
+        catch (ArgumentException error)
+        {
+            throw new RunException($"stage {stage.Name}: {error.Message}");
         }
     }
 

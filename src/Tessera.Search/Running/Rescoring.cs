@@ -34,7 +34,7 @@ public sealed record Rescoring(string Stage, string Genome, CandidateScore Score
             using var scorer = scored.CreateScorer();
             return new(name, genome, SearchWorker.Score(scorer, genome, CandidateSeed.Of(genome, search.Recipe.Seed), stop), before);
         }
-        catch (FormatException error)
+        catch (Exception error) when (error is FormatException or ArgumentException)
         {
             throw new RunException($"{genome} is no network of the search in {search.Folder}: {error.Message}");
         }

@@ -56,7 +56,9 @@ public sealed class SearchRun : IDisposable
     /// <param name="recipe">The recipe.</param>
     /// <param name="folder">Where it goes; must not hold a search yet.</param>
     /// <param name="head">Comment in front of the recipe that is kept.</param>
-    /// <exception cref="RunException">The folder holds a search already, or the database cannot be used.</exception>
+    /// <exception cref="RunException">
+    /// The folder holds a search already, the database cannot be used, or the method refuses the recipe.
+    /// </exception>
     public static SearchRun Begin(SearchRecipe recipe, string folder, string head = "")
     {
         var place = new SearchFolder(folder);
@@ -64,6 +66,8 @@ public sealed class SearchRun : IDisposable
         if (place.Exists || new RunFolder(place.Path).Exists)
             throw new RunException($"{folder} holds a search or a run already: go on with --resume {folder}, or choose another --out");
         var kept = recipe with { HandMade = recipe.HandMade?.Select(Path.GetFullPath).ToArray() };
+        // Before anything is written: what the method refuses has never begun.
+        _ = StagesOf(new(kept, place.Path, null!));
         var search = new SearchRun(kept, place);
         // Last: where there is a recipe, there is a search that can go on.
         RunFolder.Write(place.RecipePath, kept.ToYaml(head));
@@ -81,12 +85,24 @@ public sealed class SearchRun : IDisposable
             : throw new RunException($"{folder}: there is no search (no {Path.GetFileName(place.RecipePath)})");
     }
 
+    private static IReadOnlyList<SearchStage> StagesOf(SearchContext context)
+    {
+        try
+        {
+            return context.Recipe.Search.Stages(context);
+        }
+        catch (ArgumentException error)
+        {
+            throw new RunException($"the recipe of the search: {error.Message}");
+        }
+    }
+
     /// <summary>A stage of candidates by its name.</summary>
     /// <param name="name">The name.</param>
     /// <exception cref="RunException">There is none.</exception>
     internal CandidateStage CandidateStage(string name)
     {
-        var stages = Recipe.Search.Stages(Context).OfType<CandidateStage>().ToArray();
+        var stages = StagesOf(Context).OfType<CandidateStage>().ToArray();
         return stages.FirstOrDefault(stage => stage.Name == name)
             ?? throw new RunException(
                 $"{Folder}: there is no stage of candidates '{name}'; there is {string.Join(", ", stages.Select(stage => stage.Name))}"
@@ -106,7 +122,7 @@ public sealed class SearchRun : IDisposable
         try
         {
             handMade = ComparedNetwork.Of(Context, stop);
-            var stages = Recipe.Search.Stages(Context);
+            var stages = StagesOf(Context);
             foreach (var (i, stage) in stages.Index())
             {
                 stop.ThrowIfCancellationRequested();
@@ -148,10 +164,22 @@ public sealed class SearchRun : IDisposable
         var run = new RunFolder(path);
         if (File.Exists(run.ResultsPath))
             return;
+        // A recipe that sets its threads must not set those of the next training: a search that goes on later begins with the latter.
+        var threads = Torch.Threads;
+        try
+        {
+            using var experiment = run.Exists
+                ? Experiment.Resume(path, Pass, stop: stop)
+                : Experiment.Begin(recipe(), path, Pass, stop: stop);
+            if (!experiment.Train(stop).Completed)
+                throw new OperationCanceledException(stop);
+        }
+        finally
+        {
+            Torch.Threads = threads;
+        }
+
         void Pass(TrainingEvent happened) => report(new StageTrains(name, happened));
-        using var experiment = run.Exists ? Experiment.Resume(path, Pass, stop: stop) : Experiment.Begin(recipe(), path, Pass, stop: stop);
-        if (!experiment.Train(stop).Completed)
-            throw new OperationCanceledException(stop);
     }
 
     private void Score(CandidateStage stage, SearchRunOptions options, Action<SearchEvent> report, CancellationToken stop)

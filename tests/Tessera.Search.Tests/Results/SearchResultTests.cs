@@ -22,13 +22,14 @@ public sealed class SearchResultTests : IDisposable
     public void A_supernet_is_trained_its_parts_are_scored_and_the_winner_is_trained_and_exported()
     {
         using var search = SearchRun.Begin(Toy.Widths(folder, "search.two_trainings=true"), folder["search"]);
-        var stages = new List<string>();
+        var (stages, threads) = (new List<string>(), Torch.Threads);
         var outcome = search.Run(report: happened =>
         {
             if (happened is StageBegun begun)
                 stages.Add($"{begun.Stage} {begun.Number}/{begun.Stages}");
         });
         Assert.True(outcome.Completed);
+        Assert.Equal(threads, Torch.Threads);
         Assert.Equal(["supernet 1/2", "widths 2/2", "winner/first 1/2", "winner/second 2/2"], stages);
         var winner = outcome.Ranking[0];
         Assert.Equal(6, outcome.Ranking.Count);

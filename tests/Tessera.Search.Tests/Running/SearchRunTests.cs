@@ -211,6 +211,16 @@ public sealed class SearchRunTests : IDisposable
     }
 
     [Fact]
+    public void What_the_method_refuses_is_not_begun_and_what_it_cannot_propose_ends_it_in_a_line()
+    {
+        var error = Assert.Throws<RunException>(() => SearchRun.Begin(Toy.Formula(folder, "search.size=0"), folder["refused"]));
+        Assert.Equal("the recipe of the search: search.size must be at least 1", error.Message);
+        Assert.False(Directory.Exists(folder["refused"]));
+        var path = Begun("range", "search.range=-1");
+        Assert.StartsWith("stage evolve: ", Assert.Throws<RunException>(() => Toy.Run(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_recipe_that_is_kept_says_everything()
     {
         var recipe = Toy.Formula(folder, "workers=3", "budget.macs=[1e6, 2e6]", "search.size=4");

@@ -21,7 +21,8 @@ public sealed record ToyFormula(int Generations = 3, int Size = 6, int NanEvery 
 
     public override string? RankedStage => StageName;
 
-    public override IReadOnlyList<SearchStage> Stages(SearchContext context) => [new Evolve(this, context)];
+    public override IReadOnlyList<SearchStage> Stages(SearchContext context) =>
+        Size > 0 ? [new Evolve(this, context)] : throw new ArgumentException("search.size must be at least 1");
 
     public override ArchitectureOptions Network(string genome, SearchContext context) => new ToyNetwork(Parse(genome).First + 1);
 
