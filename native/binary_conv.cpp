@@ -42,7 +42,7 @@ void pair(at::IntArrayRef from, int64_t least, const char* name, int64_t* to) {
     to[1] = from[1];
 }
 
-at::Tensor binary_conv2d(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& scale, at::IntArrayRef kernel,
+at::Tensor binary_conv2d(const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& scale, at::IntArrayRef kernel,
     at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
     kernels::BinaryConv c{};
     require(input.dim() == 4 && input.scalar_type() == at::kFloat,
@@ -91,7 +91,7 @@ at::Tensor binary_conv2d(const at::Tensor& input, const at::Tensor& weight, cons
 }
 
 // A sign has no derivative, and the packed weights cannot change: a graph through them would silently lose its gradient.
-at::Tensor binary_conv2d_autograd(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& scale,
+at::Tensor binary_conv2d_autograd(const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& scale,
     at::IntArrayRef kernel, at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
     if (c10::GradMode::is_enabled() && (input.requires_grad() || (scale.has_value() && scale->defined() && scale->requires_grad())))
         throw Failure(ErrorKind::NotImplemented, "gradients of binary_conv2d: use conv2d of the signs for them");

@@ -44,16 +44,21 @@ void Compare(int channels, int side, int kernel, int groups, int count)
     // Grouped convolutions are the engine's in compiled models too.
     using var ours = model.Compile(new() { Threads = count, Embedding = true });
     Action[] sides = [() => engine.Call(x), () => ours.Call(x), () => packed.Call(x)];
-    List<double>[] times = [[], [], []];
+    List<double>[] times =
+    [
+        [],
+        [],
+        [],
+    ];
     for (var round = -3; round < rounds; round++)
-    foreach (var (i, run) in sides.Index())
-    {
-        using var inner = Torch.Scope();
-        var begun = Stopwatch.GetTimestamp();
-        run();
-        if (round >= 0)
-            times[i].Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
-    }
+        foreach (var (i, run) in sides.Index())
+        {
+            using var inner = Torch.Scope();
+            var begun = Stopwatch.GetTimestamp();
+            run();
+            if (round >= 0)
+                times[i].Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+        }
     var (a, b, c) = (Median(times[0]), Median(times[1]), Median(times[2]));
     Console.WriteLine(
         $"| {channels} x {side} x {side} | {kernel} x {kernel} | {groups} | {count} | {a:F3} | {b:F3} | {c:F3} | {b / c:F1} | {a / c:F1} |"

@@ -9,10 +9,10 @@ namespace tessera::kernels {
 // count nothing. The weights of an output channel are bits, set where one is negative, ordered (height, width, channel) and filled up to
 // whole bytes. With two planes, a weight is the mean of two: 0 where their bits differ.
 struct BinaryConv {
-    const float* input;  // [batch, channels, height, width]
+    const float* input;      // [batch, channels, height, width]
     const uint8_t* weights;  // [planes, out_channels, bytes]
-    const float* scale;  // [out_channels], or null for 1
-    float* out;  // [batch, out_channels, out_height, out_width]
+    const float* scale;      // [out_channels], or null for 1
+    float* out;              // [batch, out_channels, out_height, out_width]
     int64_t batch, channels, height, width, groups, planes, out_channels, out_height, out_width;
     int64_t kernel[2], step[2], pad[2], dilation[2];
 };

@@ -3,7 +3,8 @@ using System.ComponentModel.DataAnnotations;
 namespace Tessera.Models;
 
 /// <summary>
-/// A network of BATS by its cells, <c>bats_network</c> in recipes: the published cells are a figure alone, so that cells come from a search.
+/// A network of BATS by its cells, <c>bats_network</c> in recipes: the published cells are a figure alone, so that cells come from a
+/// search.
 /// </summary>
 /// <param name="Normal">The cell that keeps the size: two choices for every node, as in <c>sep_conv_3x3:0 skip_connect:1</c>.</param>
 /// <param name="Reduce">The cell that halves it.</param>
@@ -74,8 +75,8 @@ public sealed record BatsNetworkOptions(
         var (stride, least) = LargeImages ? (2, 32) : (3, 4);
         if (Auxiliary && (Places(size.Height) != 2 || Places(size.Width) != 2))
             throw new ArgumentException(
-                $"auxiliary must be false for images of {size.Height}x{size.Width}: the second classifier needs maps of "
-                    + $"{(LargeImages ? "7x7 or 8x8, as images of 224 or 256 pixels give" : "8x8 to 10x10, as images of 32 to 40 pixels give")}"
+                $"auxiliary must be false for images of {size.Height}x{size.Width}: its classifier needs maps of "
+                    + (LargeImages ? "7x7 or 8x8, as images of 224 or 256 pixels give" : "8x8 to 10x10, as images of 32 to 40 pixels give")
             );
         return new Bats(
             new Bats.Config(

@@ -44,10 +44,7 @@ public static class BatsOperations
             "dil_conv_3x3" => new Grouped(channels, 3, 2, stride, style),
             "dil_conv_5x5" => new Grouped(channels, 5, 2, stride, style),
             "conv_7x1_1x7" => new Strips(channels, stride, style),
-            _ => throw new ArgumentException(
-                $"'{name}' is no operation of BATS; there are {string.Join(", ", All)}",
-                nameof(name)
-            ),
+            _ => throw new ArgumentException($"'{name}' is no operation of BATS; there are {string.Join(", ", All)}", nameof(name)),
         };
     }
 

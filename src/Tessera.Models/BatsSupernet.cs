@@ -8,8 +8,8 @@ namespace Tessera.Models;
 /// Bulat et al., "BATS: Binary ArchitecTure Search", 2020, arXiv:2003.01711.
 /// </summary>
 /// <remarks>
-/// It computes the mixture; the cells that its tables speak for are a network of their own (<see cref="Derived"/>). Norms have neither scale
-/// nor shift.
+/// It computes the mixture; the cells that its tables speak for are a network of their own (<see cref="Derived"/>). Norms have neither
+/// scale nor shift.
 /// </remarks>
 public sealed partial class BatsSupernet : StagedMaps<BatsSupernet.Config>
 {

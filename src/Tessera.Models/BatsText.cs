@@ -27,7 +27,9 @@ public static class BatsText
         BatsChoice[] choices = [.. cell.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(Choice)];
         return choices.Length > 0 && choices.Length % 2 == 0
             ? choices
-            : throw new FormatException($"a cell must have two choices for each node, as in sep_conv_3x3:0 skip_connect:1, not {choices.Length}");
+            : throw new FormatException(
+                $"a cell must have two choices for each node, as in sep_conv_3x3:0 skip_connect:1, not {choices.Length}"
+            );
     }
 
     /// <summary>An architecture whose cells put out all of their nodes.</summary>
@@ -58,7 +60,8 @@ public static class BatsText
         return input <= last
             ? new(operation, input)
             : throw new FormatException(
-                $"'{text}': choice {place + 1} belongs to node {place / 2 + 1}, whose inputs are 0 to {last.ToString(CultureInfo.InvariantCulture)}"
+                $"'{text}': choice {place + 1} belongs to node {place / 2 + 1}, whose inputs are 0 to "
+                    + last.ToString(CultureInfo.InvariantCulture)
             );
     }
 }

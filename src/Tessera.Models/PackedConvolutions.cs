@@ -6,8 +6,8 @@ namespace Tessera.Models;
 public static class PackedConvolutions
 {
     /// <summary>
-    /// Packs the weights of all convolutions that have one bit for inputs and weights (<see cref="BinaryConv2d.Pack"/>). The model evaluates
-    /// as before, its weights take some 1/32 of the memory in files too, and it cannot be trained any more.
+    /// Packs the weights of all convolutions that have one bit for inputs and weights (<see cref="BinaryConv2d.Pack"/>). The model
+    /// evaluates as before, its weights take some 1/32 of the memory in files too, and it cannot be trained any more.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <returns>How many convolutions are packed.</returns>
@@ -29,8 +29,9 @@ public static class PackedConvolutions
     }
 
     /// <summary>
-    /// Prepares a model for weights of which some are packed, before <see cref="Module.LoadStateDict(IReadOnlyDictionary{string, Tensor}, bool)"/>.
-    /// Bundles and <see cref="Model.Load(string, PretrainedOptions?, CancellationToken)"/> do so by themselves.
+    /// Prepares a model for weights of which some are packed, before
+    /// <see cref="Module.LoadStateDict(IReadOnlyDictionary{string, Tensor}, bool)"/>. Bundles and
+    /// <see cref="Model.Load(string, PretrainedOptions?, CancellationToken)"/> do so by themselves.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="state">The weights by the model's names.</param>

@@ -72,7 +72,7 @@ public sealed class SearchContext
     {
         if (latencies.Value is not { } model)
             return null;
-        var parts = Recipe.Search.Blocks(genome, this)
+        var parts = Recipe.Search.Parts(genome, this)
             ?? throw new RunException(
                 $"budget.latency_table: {RecipeShape.MessageName(Recipe.Search.GetType())} does not take its networks apart, so their "
                     + "latency cannot be predicted: leave latency_table and latency_ms out"

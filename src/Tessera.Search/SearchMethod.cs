@@ -60,14 +60,14 @@ public abstract record SearchMethod
     /// </summary>
     /// <param name="genome">As the candidates have it.</param>
     /// <param name="context">The search.</param>
-    public virtual IReadOnlyList<BlockShape>? Blocks(string genome, SearchContext context) => null;
+    public virtual IReadOnlyList<BlockShape>? Parts(string genome, SearchContext context) => null;
 
     /// <summary>
     /// A network by which a part is measured. It holds the part several times beside as little as can be; with none it holds the same
     /// without the part. One that surrounds others (<see cref="BlockShape.Surrounds"/>) is asked for once, as a network of nothing else.
     /// </summary>
-    /// <param name="shape">One of <see cref="Blocks"/>.</param>
-    /// <param name="copies">How often it holds the part; 0 for a network without it.</param>
+    /// <param name="shape">One of <see cref="Parts"/>.</param>
+    /// <param name="copies">How often it holds the part, <see cref="BlockShape.Copies"/>; 0 for a network without it.</param>
     /// <param name="context">The search.</param>
     public virtual ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context) =>
         throw new NotSupportedException($"{GetType().Name} does not say how its parts are measured");

@@ -127,7 +127,7 @@ public unsafe partial class Tensor : IDisposable
         }
     }
 
-    /// <summary>How often its values were changed in place; -1 where the engine does not count, for tensors made in inference mode.</summary>
+    /// <summary>How often its values were changed in place; -1 for tensors made in inference mode, of which nobody counts.</summary>
     internal long Version
     {
         get

@@ -7,6 +7,7 @@ internal static class HostProgram
 {
     private static int Main()
     {
+        StartupHook.Initialize();
         var (requests, answers, threads) = (Console.In, Console.Out, Torch.Threads);
         while (requests.ReadLine() is { } line)
         {

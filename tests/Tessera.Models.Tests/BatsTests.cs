@@ -6,7 +6,8 @@ namespace Tessera.Tests.Models;
 [Collection("engine")]
 public sealed class BatsTests
 {
-    private const string Normal = "sep_conv_3x3:0 skip_connect:1 dil_conv_3x3:0 sep_conv_5x5:2 max_pool_3x3:1 none:2 avg_pool_3x3:0 dil_conv_5x5:4",
+    private const string Normal =
+            "sep_conv_3x3:0 skip_connect:1 dil_conv_3x3:0 sep_conv_5x5:2 max_pool_3x3:1 none:2 avg_pool_3x3:0 dil_conv_5x5:4",
         Reduce = "max_pool_3x3:0 sep_conv_3x3:1 skip_connect:0 skip_connect:2 sep_conv_5x5:0 skip_connect:2 conv_7x1_1x7:3 skip_connect:1";
 
     private static BatsNetworkOptions Network(BatsBits bits = BatsBits.Binary, bool auxiliary = false) =>
@@ -80,7 +81,12 @@ public sealed class BatsTests
         );
         foreach (
             var name in (string[])
-                ["cells.1._ops.1.op.1.weight", "cells.0._ops.0.op.2.weight", "auxiliary_head.features.5.weight", "auxiliary_head.classifier.bias"]
+                [
+                    "cells.1._ops.1.op.1.weight",
+                    "cells.0._ops.0.op.2.weight",
+                    "auxiliary_head.features.5.weight",
+                    "auxiliary_head.classifier.bias",
+                ]
         )
             Assert.Contains(name, names);
         Assert.DoesNotContain(names, name => name.StartsWith("cells.0._ops.1.", StringComparison.Ordinal));
@@ -180,7 +186,10 @@ public sealed class BatsTests
     [Fact]
     public void Images_and_sizes_that_do_not_go_are_refused_in_a_sentence()
     {
-        Refused(() => Network().Create(five with { ImageSize = (30, 32) }), "images of 30x32 do not halve evenly: sides must be multiples of 4");
+        Refused(
+            () => Network().Create(five with { ImageSize = (30, 32) }),
+            "images of 30x32 do not halve evenly: sides must be multiples of 4"
+        );
         Refused(
             () => (Network() with { LargeImages = true }).Create(five with { ImageSize = (200, 200) }),
             "images of 200x200 do not halve evenly: sides must be multiples of 32"

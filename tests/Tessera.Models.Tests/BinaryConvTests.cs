@@ -60,10 +60,7 @@ public sealed class BinaryConvTests : LiveTensors
         model.UsePackedKernels(true);
         Near.Identical(expected, model.Call(images));
         var before = model.StateDict().Where(one => one.Key.EndsWith(".weight", StringComparison.Ordinal)).ToDictionary();
-        Assert.Equal(
-            model.NamedModules().Count(one => one.Module is BinaryConv2d),
-            model.PackBinaryConvolutions()
-        );
+        Assert.Equal(model.NamedModules().Count(one => one.Module is BinaryConv2d), model.PackBinaryConvolutions());
         Near.Identical(expected, model.Call(images));
         Near.Identical(expected.Argmax(1), model.Call(images).Argmax(1));
         // Off the kernels, the signs are unpacked.
@@ -108,7 +105,9 @@ public sealed class BinaryConvTests : LiveTensors
         var x = Torch.Randn([2, 24, 9, 7]);
         var expected = trained.Call(x);
         trained.Pack();
-        var state = new OrderedDictionary<string, Tensor>(trained.StateDict().Select(one => KeyValuePair.Create(one.Key, one.Value.Clone())));
+        var state = new OrderedDictionary<string, Tensor>(
+            trained.StateDict().Select(one => KeyValuePair.Create(one.Key, one.Value.Clone()))
+        );
         loaded.ExpectPacked(state);
         loaded.LoadStateDict(state);
         Assert.True(loaded.IsPacked);

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Tessera.Models;
 using Tessera.Search;
 using Tessera.Search.Methods;
+using Tessera.Search.Running;
 using Tessera.Testing;
 using Tessera.Training;
 using Tessera.Training.Bundles;
@@ -58,12 +59,12 @@ public sealed class BatsMethodTests
         var method = context.Recipe.Search;
         var stage = Assert.IsType<TrainingStage>(Assert.Single(method.Stages(context)));
         Assert.Null(method.RankedStage);
-        using (var run = Experiment.Begin(stage.Recipe(), context.FolderOf(stage.Name)))
-        {
-            // Of 40 training samples, 10 are held out.
-            Assert.Equal((30, 10), (run.TrainData.Count, run.TestData.Count));
-            Assert.True(run.Train().Completed);
-        }
+        using var search = SearchRun.Begin(context.Recipe, Path.Combine(folder.Path, "run"));
+        var outcome = search.Run();
+        Assert.True(outcome.Completed);
+        context = search.Context;
+        var supernet = RunLog.Read(new RunFolder(context.FolderOf(stage.Name)).LogPath);
+        Assert.Contains(supernet, line => line["architecture_entropy_normal"] is not null && line["weights_loss"] is not null);
         var winner = Assert.Single(method.Winners(context));
         var net = (BatsSupernet)context.Trained(stage.Name).Model;
         Assert.Equal(BatsText.Write(net.Derived()), winner);
@@ -78,25 +79,28 @@ public sealed class BatsMethodTests
         Assert.Null(first.Model.Weights);
         Assert.Equal("stage:activations", second.Model.Weights!.File);
 
-        string FolderOf(string name) => Path.Combine(folder.Path, "winner", name);
-        using (var run = Experiment.Begin(first, FolderOf("activations")))
-        {
-            Assert.Equal(40, run.TrainData.Count);
-            Assert.True(run.Train().Completed);
-        }
-        var model = second.Model with { Weights = FolderOf("activations") };
-        using (var run = Experiment.Begin(second with { Model = model }, FolderOf("binary")))
-        {
-            // It begins with the weights of the first stage.
-            var (before, now) = (ModelBundle.Load(FolderOf("activations")).Model.StateDict(), run.Model.StateDict());
-            foreach (var (name, tensor) in before)
-                Assert.True(tensor.ToBytes().AsSpan().SequenceEqual(now[name].ToBytes()), name);
-            var scales = now.Keys.Except(before.Keys).ToArray();
-            Assert.NotEmpty(scales);
-            Assert.All(scales, name => Assert.True(name.EndsWith(".alpha", StringComparison.Ordinal) && now[name].Max().ToDouble() < 1, name));
-            Assert.True(run.Train().Completed);
-        }
-        Assert.IsType<Bats>(ModelBundle.Load(FolderOf("binary")).Model);
+        Assert.Equal(winner, Assert.Single(outcome.Ranking).Genome);
+        Assert.Equal(["activations", "binary"], outcome.Retrained.Select(run => run.Name));
+        Assert.All(outcome.Retrained, run => Assert.InRange(run.Score!.Value, 0, 1));
+        var (real, binary) = (outcome.Retrained[0].Folder, outcome.Retrained[1].Folder);
+        Assert.IsType<Bats>(ModelBundle.Load(binary).Model);
+        // The second stage began with the weights of the first.
+        var loaded = Assert.Single(RunLog.Read(new RunFolder(binary).LogPath), line => (string?)line["kind"] == "weights");
+        Assert.StartsWith(real, (string)loaded["path"]!, StringComparison.Ordinal);
+        using var again = Experiment.Begin(
+            second with
+            {
+                Model = second.Model with { Weights = real },
+            },
+            Path.Combine(folder.Path, "again")
+        );
+        Assert.Equal(40, again.TrainData.Count);
+        var (before, now) = (ModelBundle.Load(real).Model.StateDict(), again.Model.StateDict());
+        foreach (var (name, tensor) in before)
+            Assert.True(tensor.ToBytes().AsSpan().SequenceEqual(now[name].ToBytes()), name);
+        var scales = now.Keys.Except(before.Keys).ToArray();
+        Assert.NotEmpty(scales);
+        Assert.All(scales, name => Assert.True(name.EndsWith(".alpha", StringComparison.Ordinal) && now[name].Max().ToDouble() < 1, name));
 
         static BatsBits Bits(Recipe recipe) => Assert.IsType<BatsNetworkOptions>(recipe.Model.Architecture).Bits;
     }
@@ -172,14 +176,19 @@ public sealed class BatsMethodTests
         var budget = Context(folder, "", "budget={ macs: 1e6 }");
         Assert.StartsWith(
             "budget must be left out",
-            Assert.Throws<ArgumentException>(() => budget.Recipe.Search.Stages(budget)).Message,
+            Assert.Throws<RunException>(() => budget.Recipe.Search.Stages(budget)).Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "binary needs training: staged",
             Assert
                 .Throws<RecipeException>(() =>
-                    Context(folder, "", "search.training=scratch", "search.binary={ optimizer: adam, schedule: { name: cosine, epochs: 1 } }")
+                    Context(
+                        folder,
+                        "",
+                        "search.training=scratch",
+                        "search.binary={ optimizer: adam, schedule: { name: cosine, epochs: 1 } }"
+                    )
                 )
                 .Message,
             StringComparison.Ordinal

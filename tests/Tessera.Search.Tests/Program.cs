@@ -2,13 +2,28 @@ using Tessera.Search;
 using Tessera.Search.Running;
 using Tessera.Search.Storage;
 using Tessera.Tests.Search.Toys;
+using Tessera.Training;
 
 namespace Tessera.Tests.Search;
 
 /// <summary>What tests start as processes of their own.</summary>
 internal static class Program
 {
-    private static void Main(string[] arguments)
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            Run(arguments);
+            return 0;
+        }
+        catch (RunException error)
+        {
+            Console.Error.WriteLine(error.Message);
+            return 2;
+        }
+    }
+
+    private static void Run(string[] arguments)
     {
         switch (arguments)
         {

@@ -1,6 +1,7 @@
 using Tessera.Models;
 using Tessera.Search;
 using Tessera.Search.Costs;
+using Tessera.Testing;
 using Tessera.Training.Experiments;
 using Tessera.Training.Optimization;
 using Tessera.Training.Recipes;
@@ -43,8 +44,11 @@ internal sealed record SmallVitasProbe(int Patch, int Dim, int Copies, int Heads
 }
 
 /// <summary>A search over the small space, of which only the space is used.</summary>
+[RecipeName("small_vitas")]
 internal sealed record SmallVitas : SearchMethod
 {
+    static SmallVitas() => Architectures.Add(new("small_vitas", typeof(SmallVitasOptions)));
+
     private static VitasSpace Space => SmallVitasOptions.Space;
 
     public override string? RankedStage => null;
@@ -60,7 +64,7 @@ internal sealed record SmallVitas : SearchMethod
         return new VitasGenome(random.Next(Space.PatchSizes.Count), positions, widths).ToString();
     }
 
-    public override IReadOnlyList<BlockShape> Blocks(string genome, SearchContext context)
+    public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
     {
         var (size, classes) = (context.ModelOptions.ImageSize!.Value, context.ModelOptions.Classes!.Value);
         var config = Space.Configure(Space.Decode(genome), size, classes, context.ModelOptions.Channels!.Value);
@@ -84,15 +88,20 @@ internal sealed record SmallVitas : SearchMethod
             : new SmallVitasProbe(patch, Of("dim"), copies, Of("heads"), Of("qkv"), Of("mlp"));
     }
 
-    /// <summary>A recipe of such a search, on pictures of a folder.</summary>
-    /// <param name="root">The folder.</param>
+    /// <summary>A recipe of such a search, on pictures that it writes.</summary>
+    /// <param name="folder">Where they go.</param>
     /// <param name="budget">What networks may cost.</param>
-    internal static SearchRecipe Recipe(string root, Budget? budget = null) =>
-        new(
+    internal static SearchRecipe Recipe(TempFolder folder, Budget? budget = null)
+    {
+        foreach (var split in new[] { "train", "test" })
+            for (var i = 0; i < 8; i++)
+                folder.Write($"images/{split}/{(i % 2 == 0 ? "dark" : "light")}/{i}.ppm", Pnm.Colored(i % 2 == 0 ? 30 + i : 220 - i, 32, 32));
+        return new(
             new SmallVitas(),
-            new DataRecipe("image_folder") { Root = root, Batch = 4 },
-            new TrainingSettings(new AdamWOptions(1e-3), new CosineOptions(Epochs: 1)),
+            new DataRecipe("image_folder") { Root = folder["images"], Batch = 4 },
+            new TrainingSettings(new AdamWOptions(1e-3), new CosineOptions(Epochs: 1), Train: new() { Threads = 1 }),
             budget,
             [32]
         );
+    }
 }

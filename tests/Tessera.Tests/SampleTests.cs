@@ -117,11 +117,23 @@ public sealed partial class SampleTests(TrainedRun run) : IDisposable
         Assert.Contains("focal", File.ReadAllText(folder["run/recipe.yaml"]), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_space_of_own_blocks_is_searched()
+    {
+        var (code, lines, errors) = Run("OwnSearch", run.Photos, folder["search"]);
+        Assert.True(code == 0, errors);
+        Assert.Equal(4, lines.Length);
+        Assert.All(lines[..3], line => Assert.Matches(@"^\d+-\d+-\d+  [01]\.\d{3}$", line));
+        Assert.InRange(Number(lines[3].Split(' ')[1]), 0.9, 1);
+        Assert.Contains("random_chain", File.ReadAllText(folder["search/search.yaml"]), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("Classify")]
     [InlineData("Neighbors")]
     [InlineData("FineTune")]
     [InlineData("OwnModel")]
+    [InlineData("OwnSearch")]
     public void Without_arguments_a_sample_tells_its_usage(string sample)
     {
         var (code, lines, errors) = Run(sample);

@@ -106,12 +106,16 @@ internal static class ConvertCommand
     {
         foreach (var option in (Option[])[Model, FloatType, ShardSize, Force])
             if (parsed.GetResult(option) is { Implicit: false })
-                throw new UserException($"--packed and {option.Name} do not go together: a bundle is written as it is, into a folder of its own");
+                throw new UserException(
+                    $"--packed and {option.Name} do not go together: a bundle is written as it is, into a folder of its own"
+                );
         var (source, target) = (WeightsInput.BundleOf(parsed), parsed.GetRequiredValue(Out));
         using var scope = new Scope();
         var convolutions = source.Model.PackBinaryConvolutions();
         if (convolutions == 0)
-            throw new UserException($"{source.Source}: {source.Content.Model.Title} has no convolution with one bit for inputs and weights");
+            throw new UserException(
+                $"{source.Source}: {source.Content.Model.Title} has no convolution with one bit for inputs and weights"
+            );
         source.Save(target);
         var bytes = new DirectoryInfo(target).EnumerateFiles("*.safetensors").Sum(file => file.Length);
         if (terminal.Json)

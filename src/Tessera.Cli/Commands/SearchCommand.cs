@@ -73,6 +73,8 @@ internal static class SearchCommand
                 ("tessera search my.yaml --workers 4", "score four candidates at once"),
                 ("tessera search --resume runs/mine", "go on after Ctrl-C, or after the process was killed"),
                 ("tessera search show runs/mine", "list the best networks so far, also while it runs"),
+                ("tessera search measure my.yaml --out table.json", "measure blocks, by which a budget can limit latency"),
+                ("tessera search judge runs/mine", "train random networks like the winner, and compare"),
                 ("tessera search export runs/mine --rank 1", "write the winner as a bundle, with the recipe that trains it"),
             ],
             Arguments = { Recipe },
@@ -82,6 +84,8 @@ internal static class SearchCommand
                 SearchShowCommand.Create(),
                 SearchExportCommand.Create(),
                 SearchScoreCommand.Create(),
+                SearchMeasureCommand.Create(),
+                SearchJudgeCommand.Create(),
                 SearchWorkCommand.Create(),
             },
         };
@@ -101,10 +105,8 @@ internal static class SearchCommand
             terminal.Note($"folder {TrainCommand.Shown(search.Folder)}");
             terminal.Note("");
         }
-        var options = new SearchRunOptions(
-            parsed.GetValue(Workers),
-            !parsed.GetValue(NoRetrain),
-            (stage, worker) => LaunchedProcesses.DescribeWorker(["search", "work", search.Folder, stage, "--worker", worker])
+        var options = new SearchRunOptions(parsed.GetValue(Workers), !parsed.GetValue(NoRetrain), (stage, worker) =>
+            LaunchedProcesses.DescribeWorker(["search", "work", search.Folder, stage, "--worker", worker])
         );
         var outcome = view.Run(() => search.Run(options, view.Handle, interruption.Token));
         Show(search, outcome, terminal);

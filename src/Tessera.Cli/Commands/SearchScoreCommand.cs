@@ -36,12 +36,7 @@ internal static class SearchScoreCommand
         var terminal = parsed.Terminal();
         using var interruption = new Interruption();
         using var search = SearchRun.Open(parsed.GetRequiredValue(SearchCommand.Folder));
-        var again = Rescoring.Of(
-            search,
-            parsed.GetRequiredValue(Genome),
-            parsed.GetValue(SearchCommand.Stage),
-            interruption.Token
-        );
+        var again = Rescoring.Of(search, parsed.GetRequiredValue(Genome), parsed.GetValue(SearchCommand.Stage), interruption.Token);
         if (terminal.Json)
             Terminal.WriteJson(
                 new

@@ -82,7 +82,7 @@ internal static class SearchShowCommand
         NetworkTable.Of(shown).Show(terminal);
         if (ranking.Count(one => one.TiesWithBest) is > 0 and var ties)
             terminal.Note(
-                $"tie: within two standard errors of the difference from the best, as {IndexCommand.Count(ties, "network is", "networks are")} in all"
+                $"tie: within two standard errors of the difference from the best: {IndexCommand.Count(ties, "network", "networks")} in all"
             );
     }
 

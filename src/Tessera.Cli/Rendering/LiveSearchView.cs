@@ -6,7 +6,7 @@ using Tessera.Search.Running;
 
 namespace Tessera.Cli.Rendering;
 
-/// <summary>Progress on a terminal: how far the generation is, and the best networks so far. Trainings are shown as they always are.</summary>
+/// <summary>Progress on a terminal: how far the generation is, and the best networks so far. Trainings are shown as always.</summary>
 internal sealed class LiveSearchView(IAnsiConsole console) : SearchView
 {
     private const int BarWidth = 40;

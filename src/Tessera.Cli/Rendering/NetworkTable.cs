@@ -35,21 +35,19 @@ internal static class NetworkTable
     /// <summary>For programs: genomes are whole, costs that are not known are null.</summary>
     internal static object[] ToJson(IEnumerable<RankedNetwork> networks) =>
         [
-            .. networks.Select(one =>
-                new
-                {
-                    one.Rank,
-                    one.Genome,
-                    one.Candidate?.Score,
-                    one.Candidate?.StandardError,
-                    one.Cost,
-                    one.Candidate?.Generation,
-                    one.Candidate?.Parents,
-                    Seed = one.Candidate?.Seed.ToString(CultureInfo.InvariantCulture),
-                    one.Candidate?.Figures,
-                    Tie = one.TiesWithBest,
-                }
-            ),
+            .. networks.Select(one => new
+            {
+                one.Rank,
+                one.Genome,
+                one.Candidate?.Score,
+                one.Candidate?.StandardError,
+                one.Cost,
+                one.Candidate?.Generation,
+                one.Candidate?.Parents,
+                Seed = one.Candidate?.Seed.ToString(CultureInfo.InvariantCulture),
+                one.Candidate?.Figures,
+                Tie = one.TiesWithBest,
+            }),
         ];
 
     /// <summary>A score with its standard error.</summary>

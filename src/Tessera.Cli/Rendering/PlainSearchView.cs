@@ -22,7 +22,8 @@ internal sealed class PlainSearchView(TextWriter to, TimeProvider clock) : Searc
             case StageTrains { Event: var trained }:
                 training.Handle(trained);
                 break;
-            case SearchProgress progress when progress.Done == progress.Size || shown is not { } before || clock.GetElapsedTime(before) >= Interval:
+            case SearchProgress progress
+                when progress.Done == progress.Size || shown is not { } before || clock.GetElapsedTime(before) >= Interval:
                 shown = clock.GetTimestamp();
                 to.WriteLine(Figures(progress, "  "));
                 break;

@@ -122,9 +122,10 @@ public sealed class BinaryConv2d : Layer
     {
         using var scope = new Scope();
         var bytes = PackedSigns.Bytes(inputs * kernel[0] * kernel[1]);
+        var (type, device) = (weight?.DType ?? packedScale?.DType, (weight ?? (Tensor)packedWeight!).Device);
         Take(
-            Torch.Zeros([planes == 2 ? 2 : 1, outputs, bytes], DType.UInt8, device: weight?.Device),
-            alpha is null ? Torch.Zeros([1, outputs, 1, 1], weight?.DType, device: weight?.Device) : null
+            Torch.Zeros([planes == 2 ? 2 : 1, outputs, bytes], DType.UInt8, device: device),
+            alpha is null ? Torch.Zeros([1, outputs, 1, 1], type, device: device) : null
         );
     }
 

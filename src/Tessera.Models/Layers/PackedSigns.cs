@@ -1,9 +1,9 @@
 namespace Tessera.Models.Layers;
 
 /// <summary>
-/// Signs of a convolution's weights as bits: [planes, out, bytes] in uint8. Each row holds the bits of an output channel, set where a weight
-/// is negative, ordered (height, width, channel) from the lowest bit on, and is filled up to whole bytes. A second plane is there where a
-/// weight is exactly 0: a weight is the mean of its two signs.
+/// Signs of a convolution's weights as bits: [planes, out, bytes] in uint8. Each row holds the bits of an output channel, set where a
+/// weight is negative, ordered (height, width, channel) from the lowest bit on, and is filled up to whole bytes. A second plane is there
+/// where a weight is exactly 0: a weight is the mean of its two signs.
 /// </summary>
 internal static class PackedSigns
 {

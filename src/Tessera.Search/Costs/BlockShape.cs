@@ -14,6 +14,9 @@ namespace Tessera.Search.Costs;
 /// </param>
 public sealed record BlockShape(string Kind, IReadOnlyDictionary<string, double> Sizes, IReadOnlyDictionary<string, double> Work)
 {
+    /// <summary>How often the network by which a part is measured holds it.</summary>
+    public const int Copies = 4;
+
     /// <summary>
     /// Whether it stands for all that is left of a network without its other parts, such as the first layers with the classifier; such a
     /// part is measured as a network, the others by what they add to one.

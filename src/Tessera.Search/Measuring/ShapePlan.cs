@@ -30,7 +30,7 @@ internal static class ShapePlan
     /// <param name="genome">The network.</param>
     /// <exception cref="Tessera.Training.RunException">The method cannot take its networks apart.</exception>
     internal static IReadOnlyList<BlockShape> PartsOf(SearchContext context, string genome) =>
-        context.Recipe.Search.Blocks(genome, context)
+        context.Recipe.Search.Parts(genome, context)
         ?? throw new Training.RunException(
             $"{Training.Recipes.RecipeShape.MessageName(context.Recipe.Search.GetType())} does not take its networks apart: their latency "
                 + "cannot be predicted from parts"

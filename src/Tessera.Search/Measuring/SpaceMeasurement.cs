@@ -27,9 +27,8 @@ public sealed record MeasuredNetwork(string Genome, double Predicted, double Mea
 /// <summary>Measures the parts of a search's space on this machine.</summary>
 public sealed class SpaceMeasurement
 {
-    // Copies of a part in the network that it is measured by; networks that show what whole ones cost beside the sum of their parts.
-    private const int Copies = 4,
-        Whole = 10,
+    // Networks that show what whole ones cost beside the sum of their parts; runs that are made in any case.
+    private const int Whole = 10,
         Fewest = 5;
 
     // Of the networks that are drawn for scale and check, apart from those of the plan.
@@ -71,7 +70,7 @@ public sealed class SpaceMeasurement
         if (table.IsComplete)
             return table;
         using var scope = new Scope();
-        using var referenceNetwork = Network(reference, Copies);
+        using var referenceNetwork = Network(reference, BlockShape.Copies);
         var remaining = plan.Except(table.Entries.Select(entry => entry.Shape)).ToArray();
         var (begun, all) = (Stopwatch.GetTimestamp(), plan.Count + Whole);
         foreach (var (i, shape) in remaining.Index())
@@ -113,7 +112,7 @@ public sealed class SpaceMeasurement
         using var outside = Torch.NoGrad();
         using var scope = new Scope();
         var model = new LatencyModel(table);
-        using var reference = Network(ReferenceOf(ShapePlan.Of(context, options.Shapes)), Copies);
+        using var reference = Network(ReferenceOf(ShapePlan.Of(context, options.Shapes)), BlockShape.Copies);
         var begun = Stopwatch.GetTimestamp();
         var found = new List<MeasuredNetwork>();
         foreach (var genome in Drawn(CheckSeed, count))
@@ -182,10 +181,10 @@ public sealed class SpaceMeasurement
     private LatencyEntry Measure(BlockShape shape, TimedNetwork reference, CancellationToken stop)
     {
         using var scope = new Scope();
-        using var with = Network(shape, Copies);
+        using var with = Network(shape, BlockShape.Copies);
         using var without = shape.Surrounds ? null : Network(shape, 0);
         var median = RunMedian.Of(
-            InTurns(reference, () => without is null ? with.Seconds() : (with.Seconds() - without.Seconds()) / Copies, null, stop)
+            InTurns(reference, () => without is null ? with.Seconds() : (with.Seconds() - without.Seconds()) / BlockShape.Copies, null, stop)
         );
         // A part that does next to nothing may come out below 0.
         return new(shape, Math.Max(median.Value, 1e-6), median.Error, median.Runs);

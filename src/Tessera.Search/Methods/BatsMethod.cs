@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Models;
+using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Objectives.Search;
 using Tessera.Training.Optimization;
@@ -34,8 +35,8 @@ public sealed record BatsFound(
 /// Binary ArchitecTure Search", 2020, arXiv:2003.01711.
 /// </summary>
 /// <param name="Supernet">
-/// How the supernet is trained. Where no phase <c>architecture</c> is given, its tables learn by Adam at a constant rate of 3e-4, with betas
-/// of 0.5 and 0.999 and a weight decay of 1e-3.
+/// How the supernet is trained. Where no phase <c>architecture</c> is given, its tables learn by Adam at a constant rate of 3e-4, with
+/// betas of 0.5 and 0.999 and a weight decay of 1e-3.
 /// </param>
 /// <param name="Width">Channels of a node in the first cells of the supernet.</param>
 /// <param name="Layers">Number of its cells, at least 3.</param>
@@ -70,7 +71,9 @@ public sealed record BatsMethod(
     public TrainingSettings Supernet { get; init; } =
         Supernet.Objective is null or BatsSearchOptions
             ? Supernet
-            : throw new ArgumentException($"supernet.objective must be bats_search, not {RecipeShape.MessageName(Supernet.Objective.GetType())}");
+            : throw new ArgumentException(
+                $"supernet.objective must be bats_search, not {RecipeShape.MessageName(Supernet.Objective.GetType())}"
+            );
 
     /// <summary>Sizes of the found network.</summary>
     public BatsFound Found { get; init; } = Found ?? new();
@@ -83,11 +86,11 @@ public sealed record BatsMethod(
     public override string? RankedStage => null;
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">The search has a budget, by which cells cannot be derived.</exception>
+    /// <exception cref="RunException">The search has a budget, by which cells cannot be derived.</exception>
     public override IReadOnlyList<SearchStage> Stages(SearchContext context)
     {
         if (context.Recipe.Limits is not { Macs: null, Parameters: null, Published: null, LatencyMs: null })
-            throw new ArgumentException("budget must be left out: bats derives one network from its tables, whatever it costs");
+            throw new RunException("budget must be left out: bats derives one network from its tables, whatever it costs");
         return [new TrainingStage(SupernetStage, () => SupernetRecipe(context))];
     }
 
@@ -161,7 +164,9 @@ public sealed record BatsMethod(
         {
             var inputs = Enumerable.Range(0, node + 2).ToArray();
             random.Shuffle(inputs);
-            choices.AddRange(inputs[..2].Select(input => new BatsChoice(BatsOperations.Names[random.Next(1, BatsOperations.Names.Count)], input)));
+            choices.AddRange(
+                inputs[..2].Select(input => new BatsChoice(BatsOperations.Names[random.Next(1, BatsOperations.Names.Count)], input))
+            );
         }
         return [.. choices];
     }

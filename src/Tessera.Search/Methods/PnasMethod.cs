@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Models;
+using Tessera.Search.Costs;
 using Tessera.Search.Surrogates;
 using Tessera.Training;
 using Tessera.Training.Experiments;
@@ -50,6 +51,11 @@ public sealed record PnasMethod(
     PnasFound? Found = null
 ) : SearchMethod
 {
+    private const string Surroundings = "surroundings",
+        Skip = "skip_connect",
+        OfCell = " of a cell",
+        OfBlock = " of a block";
+
     /// <summary>Name of the figure that holds what the surrogate expects of a candidate.</summary>
     public const string Prediction = "prediction";
 
@@ -93,5 +99,54 @@ public sealed record PnasMethod(
     {
         var model = new ModelRecipe(Network(genome, context)) { ImageSize = context.Recipe.ImageSize, DropPath = Found.DropPath };
         return [("retrained", context.Recipe.Retrain.With(model, context.Recipe.Data, seed: seed))];
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The networks that count are those of the found cell. Operations on the outputs of cells halve the size where a cell does.</remarks>
+    public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
+    {
+        var cell = PnasCell.Parse(genome);
+        return
+        [
+            Part(Surroundings, cell.Blocks.Count) with
+            {
+                Surrounds = true,
+            },
+            .. cell.Blocks.SelectMany(block => new[] { (block.Input1, block.Operation1), (block.Input2, block.Operation2) })
+                .Where(part => PnasOperations.Names[part.Item2] != Skip)
+                .Select(part => Part($"{PnasOperations.Names[part.Item2]}{(part.Item1 < 2 ? OfCell : OfBlock)}", 1)),
+        ];
+    }
+
+    // The work of one kind is always the same, so that it needs no numbers.
+    private BlockShape Part(string kind, int blocks) =>
+        new(
+            kind,
+            new OrderedDictionary<string, double>
+            {
+                ["blocks"] = blocks,
+                ["cells"] = Found.Cells,
+                ["filters"] = Found.Filters,
+            },
+            new OrderedDictionary<string, double> { ["blocks"] = blocks }
+        );
+
+    /// <inheritdoc/>
+    public override ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context)
+    {
+        var operations = PnasOperations.Names.ToList();
+        var skip = operations.IndexOf(Skip);
+        if (shape.Surrounds)
+            return Of(Enumerable.Repeat(new PnasBlock(0, 1, skip, skip), (int)shape.Sizes["blocks"]));
+        var ofBlock = shape.Kind.EndsWith(OfBlock, StringComparison.Ordinal);
+        var own = copies == 0 ? skip : operations.IndexOf(shape.Kind[..^(ofBlock ? OfBlock : OfCell).Length]);
+        // Behind a first block, from whose output an operation may begin.
+        return Of([
+            new PnasBlock(0, 1, skip, skip),
+            .. Enumerable.Repeat(new PnasBlock(1, ofBlock ? 2 : 0, skip, own), BlockShape.Copies),
+        ]);
+
+        ArchitectureOptions Of(IEnumerable<PnasBlock> blocks) =>
+            PnasNetworkOptions.Of(new(blocks), Found.Cells, Found.Filters, Reductions);
     }
 }

@@ -185,7 +185,7 @@ public sealed record VitasMethod(
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<BlockShape> Blocks(string genome, SearchContext context)
+    public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
     {
         var (size, classes, channels) = Images(context);
         var config = Space.Configure(Space.Decode(genome), size, classes, channels);

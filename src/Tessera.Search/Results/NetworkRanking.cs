@@ -21,7 +21,7 @@ public static class NetworkRanking
     private const double Errors = 2;
 
     /// <summary>
-    /// Networks from the best to the worst, by the scores so far of the stage that decides. Equal scores are in the order of their proposal.
+    /// Networks from the best to the worst, by the scores so far of the stage that decides. Equal scores are in the order of proposal.
     /// </summary>
     /// <param name="context">The search.</param>
     /// <param name="stage">Another stage than the method's own; null for that.</param>
@@ -54,10 +54,7 @@ public static class NetworkRanking
                 .ThenBy(one => one.Generation)
                 .ThenBy(one => one.Position),
         ];
-        return
-        [
-            .. order.Select((one, i) => new RankedNetwork(i + 1, one.Genome, one.Cost, one, i > 0 && AreTied(order[0], one))),
-        ];
+        return [.. order.Select((one, i) => new RankedNetwork(i + 1, one.Genome, one.Cost, one, i > 0 && AreTied(order[0], one)))];
     }
 
     /// <summary>The network of a rank.</summary>
@@ -77,8 +74,7 @@ public static class NetworkRanking
     }
 
     private static bool AreTied(Candidate best, Candidate other) =>
-        best.Score!.Value - other.Score!.Value
-        <= Errors * Math.Sqrt(Square(best.StandardError ?? 0) + Square(other.StandardError ?? 0));
+        best.Score!.Value - other.Score!.Value <= Errors * Math.Sqrt(Square(best.StandardError ?? 0) + Square(other.StandardError ?? 0));
 
     private static double Square(double value) => value * value;
 }

@@ -27,9 +27,7 @@ public static class RetrainingRecipe
         {
             text.Append("  - name: ").Append(name).Append('\n');
             // What stands for the run of an earlier stage is no path.
-            var yaml = recipe
-                .ToYaml(absolutePaths: true)
-                .Replace(Path.GetFullPath(Reference), Reference, StringComparison.Ordinal);
+            var yaml = recipe.ToYaml(absolutePaths: true).Replace(Path.GetFullPath(Reference), Reference, StringComparison.Ordinal);
             foreach (var line in yaml.Split('\n', StringSplitOptions.RemoveEmptyEntries))
                 text.Append("    ").Append(line).Append('\n');
         }
@@ -43,9 +41,6 @@ public static class RetrainingRecipe
     internal static void Write(string path, SearchContext context, string genome) =>
         RunFolder.Write(
             path,
-            ToYaml(
-                Of(context, genome),
-                $"# Training from scratch of a network that a search has found: {genome.ReplaceLineEndings(" ")}\n"
-            )
+            ToYaml(Of(context, genome), $"# Training from scratch of a network that a search has found: {genome.ReplaceLineEndings(" ")}\n")
         );
 }

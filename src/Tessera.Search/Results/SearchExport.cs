@@ -6,7 +6,7 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Search.Results;
 
-/// <summary>A found network in a folder of its own: a bundle, and the recipe by which <c>tessera train</c> trains it from scratch.</summary>
+/// <summary>A found network in a folder of its own: a bundle, and the recipe by which <c>tessera train</c> trains it anew.</summary>
 /// <param name="BundlePath">Folder of the bundle.</param>
 /// <param name="RecipePath">The recipe.</param>
 /// <param name="HasWeights">Whether the bundle has the weights that the search has trained; otherwise it has none.</param>

@@ -107,7 +107,12 @@ internal sealed class CandidateWork
     }
 
     private static IReadOnlyList<IReadOnlyList<Candidate>> Generations(IReadOnlyList<Candidate> candidates) =>
-        [.. candidates.GroupBy(one => one.Generation).OrderBy(group => group.Key).Select(group => group.OrderBy(one => one.Position).ToArray())];
+        [
+            .. candidates
+                .GroupBy(one => one.Generation)
+                .OrderBy(group => group.Key)
+                .Select(group => group.OrderBy(one => one.Position).ToArray()),
+        ];
 
     private static bool IsDone(Candidate candidate) => candidate.State is CandidateState.Scored or CandidateState.Failed;
 }

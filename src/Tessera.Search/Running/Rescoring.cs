@@ -11,7 +11,8 @@ namespace Tessera.Search.Running;
 public sealed record Rescoring(string Stage, string Genome, CandidateScore Score, Candidate? Before)
 {
     /// <summary>Whether the score is the database's to the last bit; null where that has none.</summary>
-    public bool? IsEqual => Before?.Score is { } before ? BitConverter.DoubleToInt64Bits(before) == BitConverter.DoubleToInt64Bits(Score.Value) : null;
+    public bool? IsEqual =>
+        Before?.Score is { } before ? BitConverter.DoubleToInt64Bits(before) == BitConverter.DoubleToInt64Bits(Score.Value) : null;
 
     /// <summary>Scores a network as a worker does.</summary>
     /// <param name="search">The search.</param>

@@ -22,8 +22,8 @@ public sealed record RetrainedRun(string Name, string Folder, string? Primary, d
 public sealed record SearchOutcome(bool Completed, IReadOnlyList<RankedNetwork> Ranking, IReadOnlyList<RetrainedRun> Retrained);
 
 /// <summary>
-/// A search in its folder: it begins, goes on after any end, and can be looked at meanwhile. The order in which workers finish, their number
-/// and interruptions change nothing about its candidates.
+/// A search in its folder: it begins, goes on after any end, and can be looked at meanwhile. The number of workers, the order in which
+/// they finish and interruptions change nothing about its candidates.
 /// </summary>
 public sealed class SearchRun : IDisposable
 {
@@ -221,9 +221,7 @@ public sealed class SearchRun : IDisposable
         RetrainingRecipe.Write(path, Context, genome);
         // The file is read back, so that what is trained is what the file says.
         IReadOnlyList<(string Name, Recipe Recipe)> written =
-            recipes.Count == 1
-                ? [(recipes[0].Name, Training.Experiments.Recipe.Load(path))]
-                : StagedRun.Read(path, [], folder.WinnerPath);
+            recipes.Count == 1 ? [(recipes[0].Name, Training.Experiments.Recipe.Load(path))] : StagedRun.Read(path, [], folder.WinnerPath);
         List<RetrainedRun> done = [];
         foreach (var (i, (name, recipe)) in written.Index())
         {

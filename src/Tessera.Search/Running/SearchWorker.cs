@@ -86,7 +86,7 @@ public sealed class SearchWorker : IDisposable
         return true;
     }
 
-    /// <summary>The score of a network, the same in every process: all that is drawn from the engine's generator comes from the seed.</summary>
+    /// <summary>The score of a network, the same in every process: what is drawn from the engine's generator comes from the seed.</summary>
     /// <param name="scorer">Of the stage.</param>
     /// <param name="genome">The network.</param>
     /// <param name="seed">Of the candidate.</param>

@@ -6,8 +6,8 @@ namespace Tessera.Search.Storage;
 public static class CandidateStore
 {
     /// <summary>
-    /// SQLite in the search's folder, or the PostgreSQL of the recipe's connection string, in which many searches may have their candidates.
-    /// What is missing is made.
+    /// SQLite in the search's folder, or the PostgreSQL of the recipe's connection string, which many searches may share. What is missing
+    /// is made.
     /// </summary>
     /// <param name="recipe">The search's recipe.</param>
     /// <param name="folder">The search's folder.</param>

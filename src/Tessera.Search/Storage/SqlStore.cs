@@ -164,7 +164,9 @@ internal abstract class SqlStore(string search, ulong seed) : ICandidateStore
             if (!known.Add(proposal.Genome))
                 throw new InvalidOperationException($"generation {generation} of {stage} proposes {proposal.Genome} a second time");
             if (proposal.Score is { } given && !double.IsFinite(given))
-                throw new InvalidOperationException($"generation {generation} of {stage} proposes {proposal.Genome} with a score of {given}");
+                throw new InvalidOperationException(
+                    $"generation {generation} of {stage} proposes {proposal.Genome} with a score of {given}"
+                );
             Execute(
                 connection,
                 transaction,

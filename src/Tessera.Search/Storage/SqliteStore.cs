@@ -71,8 +71,7 @@ internal sealed class SqliteStore : SqlStore
     protected override string SkipLocked => "";
 
     /// <inheritdoc/>
-    protected override string TablesByName =>
-        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND (@name = '' OR name = @name)";
+    protected override string TablesByName => "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND (@name = '' OR name = @name)";
 
     /// <inheritdoc/>
     protected override DbConnection Connect()

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Optim;
@@ -20,7 +21,7 @@ internal sealed class SurrogateEnsemble
 
     private readonly Surrogate[] members;
 
-    private SurrogateEnsemble(Surrogate[] members) => this.members = members;
+    internal SurrogateEnsemble(Surrogate[] members) => this.members = members;
 
     /// <summary>
     /// Learns from the first level, then goes on with all cells so far as each further level joins them: every time from the same
@@ -81,7 +82,7 @@ internal sealed class SurrogateEnsemble
     }
 
     // Every member leaves out another share, which stays left out as more cells join. Too few cells for that are learned by all.
-    private static IEnumerable<ScoredCell> PartOf(IReadOnlyList<ScoredCell> level, int ensemble, int member, ulong seed, int number)
+    internal static IEnumerable<ScoredCell> PartOf(IReadOnlyList<ScoredCell> level, int ensemble, int member, ulong seed, int number)
     {
         if (ensemble == 1 || level.Count < ensemble)
             return level;
@@ -102,7 +103,7 @@ internal sealed class SurrogateEnsemble
                 .OrderBy(group => group.Key)
                 .SelectMany(group => group.Chunk(size)),
         ];
-        Shuffle(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(batches), random);
+        Shuffle(CollectionsMarshal.AsSpan(batches), random);
         return batches;
     }
 

@@ -45,13 +45,17 @@ internal sealed record CellGraph(IReadOnlyList<string> Inputs, IReadOnlyList<IRe
             var handle = Html.At(middle + (edge.Below ? 1 : -1) * (edge.To - edge.From) * Rise);
             var (y, name) = (Html.At(middle), Html.Encode($"{edge.Operation} of {Name(edge.From)}"));
             return $"""
-                <path class="line s{Color(edge.Operation)}" fill="none" d="M{x0},{y} C{x0},{handle} {x1},{handle} {x1},{y}"><title>{name}</title></path>
+                <path class="line s{Color(
+                    edge.Operation
+                )}" fill="none" d="M{x0},{y} C{x0},{handle} {x1},{handle} {x1},{y}"><title>{name}</title></path>
                 """;
         }
 
         string State(int state) =>
             $"""
-                <circle class="track" cx="{Html.At(X(state))}" cy="{Html.At(middle)}" r="{Radius}"><title>{Html.Encode(Name(state))}</title></circle>
+                <circle class="track" cx="{Html.At(X(state))}" cy="{Html.At(middle)}" r="{Radius}"><title>{Html.Encode(
+                    Name(state)
+                )}</title></circle>
                 <text class="tick" x="{Html.At(X(state))}" y="{Html.At(middle + 4)}" text-anchor="middle">{Html.Encode(Short(state))}</text>
                 """;
 

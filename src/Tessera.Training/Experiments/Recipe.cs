@@ -131,7 +131,8 @@ public sealed record Recipe
             throw new RecipeException(
                 map["data"]?.Place ?? map.Place,
                 "data",
-                $"repeats, sampling and instances must be left out: {RecipeShape.MessageName(recipe.Objective.GetType())} has an order of its own"
+                $"repeats, sampling and instances must be left out: {RecipeShape.MessageName(recipe.Objective.GetType())} has an order of "
+                    + "its own"
             );
         if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(

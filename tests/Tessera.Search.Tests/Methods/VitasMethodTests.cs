@@ -203,7 +203,7 @@ public sealed class VitasMethodTests : IDisposable
         using var scope = new Scope();
         var context = Context();
         var method = context.Recipe.Search;
-        var parts = method.Blocks("0 1 2 0 0 0 1 1 0 1 1 0 1", context)!;
+        var parts = method.Parts("0 1 2 0 0 0 1 1 0 1 1 0 1", context)!;
         Assert.Equal(["surroundings", "block", "block"], parts.Select(part => part.Kind));
         foreach (var part in parts)
         foreach (var copies in (int[])[0, 2])

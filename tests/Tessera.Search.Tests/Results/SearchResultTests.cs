@@ -92,7 +92,11 @@ public sealed class SearchResultTests : IDisposable
         var best = NetworkRanking.At(search.Context, 1);
         var export = SearchExport.Write(search.Context, best.Genome, folder["exported"]);
         Assert.False(export.HasWeights);
-        Assert.Contains("no weights yet", Assert.Throws<RunException>(() => ModelBundle.Load(export.BundlePath)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no weights yet",
+            Assert.Throws<RunException>(() => ModelBundle.Load(export.BundlePath)).Message,
+            StringComparison.Ordinal
+        );
         using var experiment = Experiment.Begin(export.RecipePath, [], folder["trained"]);
         Assert.Equal(ToyFormula.Parse(best.Genome).First + 1, experiment.Model.StateDict()["stem.weight"].Shape[0]);
         Assert.Contains(
@@ -147,13 +151,13 @@ public sealed class SearchResultTests : IDisposable
         search.Run(new(Retrain: false));
         var measured = Assert.Single(ComparedNetwork.Of(search.Context, default));
         Assert.Equal(("by-hand", score), (measured.Name, measured.Score));
-        Assert.Equal(experimentCost, (measured.Cost.Macs, measured.Cost.Parameters));
+        Assert.Equal(costByHand, (measured.Cost.Macs, measured.Cost.Parameters));
         Assert.True(File.Exists(folder["search/hand-made.json"]));
         var page = File.ReadAllText(folder["search/report.html"]);
-        Assert.Contains("<title>by-hand: ", page, StringComparison.Ordinal);
+        Assert.Contains("Z\"><title>by-hand: ", page, StringComparison.Ordinal);
         Assert.Contains("stars are networks made by hand", page, StringComparison.Ordinal);
     }
 
-    // A convolution of 2x2 patches of three channels on 4x4 places, and a classifier of two classes.
-    private static readonly (double?, double?) experimentCost = (16 * 12 * 3 + 3 * 2, 12 * 3 + 3 + 3 * 2 + 2);
+    // Three channels of 2x2 patches at 4x4 places, and a classifier of two classes.
+    private static readonly (double?, double?) costByHand = (16 * 12 * 3 + 3 * 2, 12 * 3 + 3 + 3 * 2 + 2);
 }

@@ -10,7 +10,8 @@ namespace Tessera.Tests.Search.Running;
 
 public sealed class SearchRunTests : IDisposable
 {
-    private const string Killed = "137";
+    // 128 and the number of SIGKILL.
+    private const int Killed = 137;
 
     private static readonly TimeSpan patience = TimeSpan.FromMinutes(2);
 
@@ -53,7 +54,7 @@ public sealed class SearchRunTests : IDisposable
         using (var process = Process.Start(start)!)
         {
             Assert.True(process.WaitForExit(patience));
-            Assert.Equal(Killed, process.ExitCode.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            Assert.Equal(Killed, process.ExitCode);
         }
         var left = Candidates(killed);
         Assert.Contains(left, line => line.Contains("Leased", StringComparison.Ordinal));
@@ -94,7 +95,10 @@ public sealed class SearchRunTests : IDisposable
         Assert.Contains("ended by signal 9", broken.Error, StringComparison.Ordinal);
         Assert.Equal(CandidateState.Scored, broken.State);
         using var whole = SearchRun.Open(expected);
-        Assert.Equal(whole.Store.Read(ToyFormula.StageName).Select(one => (one.Genome, one.Score)), candidates.Select(one => (one.Genome, one.Score)));
+        Assert.Equal(
+            whole.Store.Read(ToyFormula.StageName).Select(one => (one.Genome, one.Score)),
+            candidates.Select(one => (one.Genome, one.Score))
+        );
     }
 
     [Fact]
@@ -133,9 +137,8 @@ public sealed class SearchRunTests : IDisposable
         Assert.Contains("candidates have failed, more than failures_allowed; the first was", error.Message, StringComparison.Ordinal);
         Assert.Contains("the score is not finite: NaN", error.Message, StringComparison.Ordinal);
         using var search = SearchRun.Open(path);
-        Assert.All(
-            search.Store.Read(ToyFormula.StageName).Where(one => one.State == CandidateState.Failed),
-            one => Assert.Equal(3, one.Attempts)
+        Assert.All(search.Store.Read(ToyFormula.StageName).Where(one => one.State == CandidateState.Failed), one =>
+            Assert.Equal(3, one.Attempts)
         );
     }
 
@@ -148,7 +151,11 @@ public sealed class SearchRunTests : IDisposable
         var error = Assert.Throws<RunException>(() =>
             search.Run(options with { Launch = (stage, name) => options.Launch!("no_such_stage", name) })
         );
-        Assert.Contains("a worker of stage evolve ended with exit code", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"a worker of stage evolve ended with exit code 2: {path}: there is no stage of candidates 'no_such_stage'; there is evolve",
+            error.Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -156,16 +163,13 @@ public sealed class SearchRunTests : IDisposable
     {
         var path = Begun("looked");
         var seen = new List<(int Done, int Ranked)>();
-        Toy.Run(
-            path,
-            report: happened =>
-            {
-                if (happened is not SearchProgress { Generation: var generation, Done: var done, Size: var size })
-                    return;
-                using var looked = SearchRun.Open(path);
-                seen.Add((generation * size + done, NetworkRanking.Of(looked.Context).Count));
-            }
-        );
+        Toy.Run(path, report: happened =>
+        {
+            if (happened is not SearchProgress { Generation: var generation, Done: var done, Size: var size })
+                return;
+            using var looked = SearchRun.Open(path);
+            seen.Add((generation * size + done, NetworkRanking.Of(looked.Context).Count));
+        });
         Assert.Contains((6, 6), seen);
         Assert.All(seen, look => Assert.Equal(look.Done, look.Ranked));
         Assert.Equal(18, seen[^1].Done);
@@ -197,7 +201,11 @@ public sealed class SearchRunTests : IDisposable
             Assert.Throws<RunException>(() => SearchRun.Begin(Toy.Formula(folder), path)).Message,
             StringComparison.Ordinal
         );
-        Assert.Contains("there is no search", Assert.Throws<RunException>(() => SearchRun.Open(folder["none"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "there is no search",
+            Assert.Throws<RunException>(() => SearchRun.Open(folder["none"])).Message,
+            StringComparison.Ordinal
+        );
         using (Tessera.Training.Runs.RunLock.Take(path))
             Assert.Throws<RunException>(() => Toy.Run(path));
     }

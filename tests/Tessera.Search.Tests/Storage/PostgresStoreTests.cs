@@ -62,9 +62,7 @@ public sealed class PostgresStoreTests
         using var cluster = new PostgresCluster();
         using var folder = new TempFolder();
         using (Tessera.Search.Running.SearchRun.Begin(Toy.Formula(folder), folder["file"])) { }
-        using (
-            Tessera.Search.Running.SearchRun.Begin(Toy.Formula(folder) with { Database = cluster.Connection }, folder["server"])
-        ) { }
+        using (Tessera.Search.Running.SearchRun.Begin(Toy.Formula(folder) with { Database = cluster.Connection }, folder["server"])) { }
         Toy.Run(folder["file"]);
         Toy.Run(folder["server"], workers: 2);
         Assert.Equal(Candidates("file"), Candidates("server"));

@@ -107,14 +107,26 @@ public sealed class SqliteStoreTests : IDisposable
     public void Files_of_others_and_of_later_versions_are_refused()
     {
         var text = folder.Write("text.db", "This is no database but a text that is longer than the head of one: " + new string('x', 200));
-        Assert.Contains("is no database of candidates", Assert.Throws<RunException>(() => new SqliteStore(text, 0)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is no database of candidates",
+            Assert.Throws<RunException>(() => new SqliteStore(text, 0)).Message,
+            StringComparison.Ordinal
+        );
 
         using (var store = new SqliteStore(Db, 0)) { }
         Change("UPDATE search_schema SET version = 2");
-        Assert.Contains("(schema 2; this one knows 1)", Assert.Throws<RunException>(() => new SqliteStore(Db, 0)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "(schema 2; this one knows 1)",
+            Assert.Throws<RunException>(() => new SqliteStore(Db, 0)).Message,
+            StringComparison.Ordinal
+        );
 
         Change("DROP TABLE search_schema");
-        Assert.Contains("holds tables of something else", Assert.Throws<RunException>(() => new SqliteStore(Db, 0)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds tables of something else",
+            Assert.Throws<RunException>(() => new SqliteStore(Db, 0)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private SqliteConnection Connect()

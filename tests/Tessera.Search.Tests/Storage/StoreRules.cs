@@ -39,7 +39,11 @@ internal static class StoreRules
         store.Add("kept", 0, proposals);
         store.Add("kept", 0, proposals);
         Assert.Throws<InvalidOperationException>(() => store.Add("kept", 0, [proposals[0]]));
-        Assert.Contains("proposes a a second time", Assert.Throws<InvalidOperationException>(() => store.Add("kept", 1, [new("c", new()), proposals[0]])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "proposes a a second time",
+            Assert.Throws<InvalidOperationException>(() => store.Add("kept", 1, [new("c", new()), proposals[0]])).Message,
+            StringComparison.Ordinal
+        );
         var leased = store.Lease("kept", "w", lease, 3)!;
         Assert.Null(store.Lease("kept", "w", lease, 3));
         Assert.Equal(("a", CandidateState.Leased, "w", 1), (leased.Genome, leased.State, leased.Worker, leased.Attempts));
@@ -124,7 +128,9 @@ internal static class StoreRules
         var taken = new System.Collections.Concurrent.ConcurrentBag<string>();
         using var first = open();
         using var second = open();
-        Together.Run(threads, each, (thread, _) => taken.Add((thread % 2 == 0 ? first : second).Lease(Stage, $"{thread}", lease, 1)!.Genome));
+        Together.Run(threads, each, (thread, _) =>
+            taken.Add((thread % 2 == 0 ? first : second).Lease(Stage, $"{thread}", lease, 1)!.Genome)
+        );
         Assert.Equal(threads * each, taken.Distinct().Count());
     }
 }

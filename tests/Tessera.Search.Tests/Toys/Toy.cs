@@ -46,19 +46,12 @@ internal static class Toy
         return search.Run(Options(folder, workers), report, stop);
     }
 
-    internal static SearchRunOptions Options(string folder, int workers) =>
-        new(
-            workers,
-            Launch: (stage, name) =>
-            {
-                var start = Describe("work", folder, stage, name);
-                (start.RedirectStandardInput, start.RedirectStandardError) = (true, true);
-                return start;
-            }
-        )
+    internal static SearchRunOptions Options(string folder, int workers) => new(workers, Launch: (stage, name) =>
         {
-            Interval = TimeSpan.FromMilliseconds(20),
-        };
+            var start = Describe("work", folder, stage, name);
+            (start.RedirectStandardInput, start.RedirectStandardError) = (true, true);
+            return start;
+        }) { Interval = TimeSpan.FromMilliseconds(20) };
 
     /// <summary>How <see cref="Program"/> is started as a process of its own.</summary>
     internal static ProcessStartInfo Describe(params string[] words) =>
@@ -71,8 +64,10 @@ internal static class Toy
                 .Read(stage)
                 .Select(one =>
                     FormattableString.Invariant(
-                        $"{one.Generation}.{one.Position} {one.Genome} {one.Cost} {one.Seed} {one.State} {one.Score:R} {one.StandardError:R} {one.Error} {string.Join(' ', one.Parents)} {string.Join(' ', one.Figures)}"
+                        $"{one.Generation}.{one.Position} {one.Genome} {one.Cost} {one.Seed} {one.State} {one.Score:R} "
                     )
+                    + FormattableString.Invariant($"{one.StandardError:R} {one.Error} {string.Join(' ', one.Parents)} ")
+                    + string.Join(' ', one.Figures)
                 ),
         ];
 }

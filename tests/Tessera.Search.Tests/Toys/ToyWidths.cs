@@ -30,8 +30,7 @@ public sealed record ToyWidths(int Widest = 6, bool TwoTrainings = false) : Sear
             ? new ToyNetwork(width)
             : throw new FormatException($"'{genome}' must be a number from 1 to {Widest}");
 
-    public override string Draw(Random random, SearchContext context) =>
-        (random.Next(Widest) + 1).ToString(CultureInfo.InvariantCulture);
+    public override string Draw(Random random, SearchContext context) => (random.Next(Widest) + 1).ToString(CultureInfo.InvariantCulture);
 
     public override IReadOnlyDictionary<string, Tensor>? Inherited(string genome, SearchContext context)
     {
@@ -84,7 +83,11 @@ public sealed record ToyWidths(int Widest = 6, bool TwoTrainings = false) : Sear
             var data = bundle.Task.Prepare(context.SearchData.Open("minival", stop), bundle.Facts);
             var network = context.Create(genome);
             network.LoadStateDict(method.Inherited(genome, context)!);
-            var loader = new Loader(data, bundle.Task.EvaluationPipeline(network, bundle.Facts, bundle.Content.Preprocessing, null), new(16));
+            var loader = new Loader(
+                data,
+                bundle.Task.EvaluationPipeline(network, bundle.Facts, bundle.Content.Preprocessing, null),
+                new(16)
+            );
             var metrics = Measurement.Run(network, loader.Epoch(0), bundle.Task.CreateEvaluator(network, bundle.Facts, null), stop: stop);
             // A finer measure than the share of few images.
             return new(-metrics.Scalars["loss"], 0.01);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Native;
 using Tessera.Testing;
 
@@ -49,9 +50,10 @@ public sealed class BinaryConvTests : LiveTensors
             return;
         try
         {
-            Dispatcher.Check(KernelImports.BinaryKernelsName(out var used));
-            // Where bits of such vectors cannot be counted, narrower ones do.
-            Assert.Contains(System.Runtime.InteropServices.Marshal.PtrToStringUTF8(used), new[] { name, "binary_avx2" });
+            Dispatcher.Check(KernelImports.BinaryKernelsName(out var pointer));
+            var used = Marshal.PtrToStringUTF8(pointer);
+            // Where the bits of such wide vectors cannot be counted, narrower ones do.
+            Assert.True(used == name || (kernels == "avx512" && used == "binary_avx2"), used);
             CheckAll();
         }
         finally
@@ -78,17 +80,10 @@ public sealed class BinaryConvTests : LiveTensors
             var x = Torch.Randn([map.Batch, map.Inputs, map.Height, map.Width]);
             // Exact zeros of both signs beside the padding.
             x = padded ? x * Torch.Rand(x.Shape.ToArray()).Gt(0.2).To(DType.Float32) : x;
-            var weights = Torch.Randn([map.Outputs, map.Inputs / map.Groups, kernel.Height, kernel.Width]);
+            // Of very many normal numbers, one is exactly 0.
+            var weights = Torch.Rand([map.Outputs, map.Inputs / map.Groups, kernel.Height, kernel.Width]).Lt(0.5).To(DType.Float32) - 0.5;
             var scale = Torch.Randn([map.Outputs]);
-            var sums = Torch.Conv2d(
-                x.Sign(),
-                weights.Sign(),
-                null,
-                [stride, stride],
-                [down, across],
-                [dilation, dilation],
-                map.Groups
-            );
+            var sums = Torch.Conv2d(x.Sign(), weights.Sign(), null, [stride, stride], [down, across], [dilation, dilation], map.Groups);
             foreach (var count in new[] { 1, 2 })
             {
                 Torch.Threads = count;
@@ -145,12 +140,15 @@ public sealed class BinaryConvTests : LiveTensors
     {
         using var scope = Torch.Scope();
         using var mode = Torch.NoGrad();
-        var x = Tensor.From([float.NaN, -float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, -0f, 0f], 1, 1, 1, 8);
-        var weights = -Torch.Ones([1, 1, 1, 1]);
-        Near.Identical(
-            Torch.Conv2d(x.Sign(), weights),
-            Torch.BinaryConv2d(x, Pack(weights), null, [1, 1], [1, 1], [0, 0], [1, 1], 1)
+        var x = Tensor.From(
+            [float.NaN, -float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, -0f, 0f],
+            1,
+            1,
+            1,
+            8
         );
+        var weights = -Torch.Ones([1, 1, 1, 1]);
+        Near.Identical(Torch.Conv2d(x.Sign(), weights), Torch.BinaryConv2d(x, Pack(weights), null, [1, 1], [1, 1], [0, 0], [1, 1], 1));
     }
 
     [Fact]

@@ -23,9 +23,7 @@ internal static class BatsReport
     private static string Cell(IReadOnlyList<BatsChoice> cell, Tensor weights) =>
         new CellGraph(
             inputs,
-            [
-                .. cell.Chunk(2).Select(pair => (IReadOnlyList<(int, string)>)[.. pair.Select(choice => (choice.Input, choice.Operation))]),
-            ]
+            [.. cell.Chunk(2).Select(pair => (IReadOnlyList<(int, string)>)[.. pair.Select(choice => (choice.Input, choice.Operation))])]
         ).ToSvg()
         + $"<pre>{Html.Encode(BatsText.Write(cell))}</pre>"
         + Table(weights.To(DType.Float64).ToArray<double>());
@@ -48,7 +46,8 @@ internal static class BatsReport
     }
 
     private static string Field(double weight) =>
-        $"<td class=\"number\" style=\"background:color-mix(in srgb,var(--c0) {Html.At(weight * 80)}%,transparent)\">{Html.Fixed(weight, 3)}</td>";
+        $"<td class=\"number\" style=\"background:color-mix(in srgb,var(--c0) {Html.At(weight * 80)}%,transparent)\">"
+        + $"{Html.Fixed(weight, 3)}</td>";
 
     private static string StateName(int state) => state < inputs.Length ? inputs[state] : $"node {state - 1}";
 }

@@ -36,7 +36,10 @@ public sealed partial class BatsSearch : BackboneObjective
         : this(
             context.Student as BatsSupernet
                 ?? throw new ArgumentException($"bats_search needs a bats_supernet, not a {context.Student.GetType().Name}"),
-            Halves.Second(context.Data?.Count ?? throw new ArgumentException("bats_search needs the training data at hand"), options.Division)
+            Halves.Second(
+                context.Data?.Count ?? throw new ArgumentException("bats_search needs the training data at hand"),
+                options.Division
+            )
         ) { }
 
     /// <summary>The method for a supernet of your own.</summary>
@@ -55,8 +58,7 @@ public sealed partial class BatsSearch : BackboneObjective
     public BatsSupernet Supernet => (BatsSupernet)Model;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Phase> Phases =>
-        [new(ArchitecturePhase, [Supernet.Tables]), new(WeightsPhase, Supernet.Operations)];
+    public override IReadOnlyList<Phase> Phases => [new(ArchitecturePhase, [Supernet.Tables]), new(WeightsPhase, Supernet.Operations)];
 
     /// <summary>Every sample passes once, in the phase of its half.</summary>
     public override double? ForwardPasses => Supervised.OnePass;
