@@ -143,7 +143,7 @@ public sealed record GlitMethod(
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<BlockShape> Blocks(string genome, SearchContext context)
+    public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
     {
         var config = Options(genome).Configure(context.ModelOptions);
         var tokens = 1 + config.ImageSize.Height / Patch * (config.ImageSize.Width / Patch);
