@@ -18,9 +18,7 @@ public sealed record GlitNetworkOptions(
 {
     /// <summary>Of each block, thirds of the heads that are global, from 0 to 3.</summary>
     public IReadOnlyList<int> Thirds { get; init; } =
-        Thirds.Count > 0 && Thirds.All(third => third is >= 0 and <= 3)
-            ? Thirds
-            : throw new ArgumentException("thirds must be a list of at least one number, each from 0 to 3");
+        Thirds.All(third => third is >= 0 and <= 3) ? Thirds : throw new ArgumentException("thirds must be numbers from 0 to 3");
 
     /// <summary>Of each block, the number of its candidate; null for those of the first level.</summary>
     public IReadOnlyList<int>? Details { get; init; } =

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Models;
+using Tessera.Search.Costs;
 using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Objectives.Search;
@@ -139,5 +140,26 @@ public sealed record GlitMethod(
         using var scope = new Scope();
         using var scorer = new GlitScorer(this, context, network.Details is null ? DistributionSupernet : DetailSupernet);
         return scope.Return(scorer.WeightsOf(network.Path, context.Recipe.Seed));
+    }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
+    {
+        var config = Options(genome).Configure(context.ModelOptions);
+        var tokens = 1 + config.ImageSize.Height / Patch * (config.ImageSize.Width / Patch);
+        return
+        [
+            TransformerParts.Surroundings(tokens, config.Channels * Patch * Patch, Dim, config.Classes),
+            .. config.Blocks.Select(candidates => GlitParts.Of(candidates[0], tokens, Dim, Heads)),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public override ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context)
+    {
+        if (shape.Surrounds || copies == 0)
+            return new GlitNetworkOptions([], null, Dim, Heads, Patch);
+        var (thirds, detail) = GlitParts.CandidateOf(shape);
+        return new GlitNetworkOptions([.. Enumerable.Repeat(thirds, copies)], [.. Enumerable.Repeat(detail, copies)], Dim, Heads, Patch);
     }
 }

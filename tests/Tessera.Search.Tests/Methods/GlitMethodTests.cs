@@ -73,6 +73,29 @@ public sealed class GlitMethodTests : IDisposable
         );
 
     [Fact]
+    public void Networks_are_taken_apart_for_latency()
+    {
+        using var scope = new Scope();
+        var context = Context("search.depth=4");
+        var two = Context();
+        var method = context.Recipe.Search;
+        var parts = method.Parts("3 0 1 2 / 2 8 3 7", context)!;
+        Assert.Equal(["surroundings", "global", "local", "one_third_global", "two_thirds_global"], parts.Select(part => part.Kind));
+        // The candidates of the first level are among those of the second.
+        Assert.Equal(method.Parts("3 0 1 2", context)!, method.Parts("3 0 1 2 / 4 3 1 1", context)!);
+        foreach (var part in parts.Skip(1))
+        foreach (var copies in (int[])[0, 2])
+        {
+            var probe = (GlitNetworkOptions)method.Probe(part, copies, context);
+            Assert.Equal(copies, ((Glit)probe.Create(context.ModelOptions)).Options.Blocks.Count);
+            if (copies > 0)
+                Assert.Equal(part, two.Recipe.Search.Parts($"{Text(probe.Thirds)} / {Text(probe.Details!)}", two)![1]);
+        }
+
+        static string Text(IReadOnlyList<int> numbers) => string.Join(' ', numbers);
+    }
+
+    [Fact]
     public void A_search_on_two_levels_finds_a_network()
     {
         using var scope = new Scope();

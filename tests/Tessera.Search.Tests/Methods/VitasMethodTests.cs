@@ -88,7 +88,9 @@ public sealed class VitasMethodTests : IDisposable
         Assert.All(Searches.Drive(Stage(context), Score)[0], one => Assert.InRange(one.Cost.Parameters!.Value, 1, 4000));
         Assert.Contains(
             "different ones are within the budget",
-            Assert.Throws<RunException>(() => Searches.Drive(Stage(Context("budget.published=[10]", "search.identity=0.5")), Score)).Message,
+            Assert
+                .Throws<RunException>(() => Searches.Drive(Stage(Context("budget.published=[10]", "search.identity=0.5")), Score))
+                .Message,
             StringComparison.Ordinal
         );
 
