@@ -69,7 +69,7 @@ public sealed class PnasTests
         Assert.Equal(3_176_602, net.ParameterCount);
         Assert.Equal(9, net.BlockPaths.Count);
         var between = PnasNetworkOptions.Of(PnasCell.Published, 3, 48, PnasReductions.Between).Create(new());
-        Assert.Equal((4_271_002, 11), (between.ParameterCount, between.BlockPaths.Count));
+        Assert.Equal((4_271_002L, 11), ((long)between.ParameterCount, between.BlockPaths.Count));
     }
 
     [Fact]
@@ -81,12 +81,12 @@ public sealed class PnasTests
         // Even padding, as the general cell pads. Cell 0 follows a reduction, cell 1 reduces.
         var net = new PnasNet(new((67, 67), Filters: 8, CellsPerStage: 1, StemFilters: 6, Classes: 0, EvenPadding: true));
         net.Eval();
-        using var taps = new Taps(net, "cell_stem_0", "cell_stem_1", "cell_0", "cell_1");
-        net.Call(Torch.Randn([2, 3, 67, 67]));
-        Same("cell_0", taps["cell_stem_0"], taps["cell_stem_1"], 8, halves: false, afterReduction: true);
-        Same("cell_1", taps["cell_stem_1"], taps["cell_0"], 16, halves: true, afterReduction: false);
+        // Outputs of the two cells of the stem, and of the two cells behind them.
+        var outputs = net.ForwardIntermediates(Torch.Randn([2, 3, 67, 67]));
+        Same("cell_0", outputs[0], outputs[1], outputs[2], 8, halves: false, afterReduction: true);
+        Same("cell_1", outputs[1], outputs[2], outputs[3], 16, halves: true, afterReduction: false);
 
-        void Same(string name, Tensor before, Tensor last, int filters, bool halves, bool afterReduction)
+        void Same(string name, Tensor before, Tensor last, Tensor expected, int filters, bool halves, bool afterReduction)
         {
             var general = new PnasCellLayer(
                 PnasCell.Published,
@@ -102,7 +102,7 @@ public sealed class PnasTests
             foreach (var (mine, other) in ours.Values.Zip(theirs))
                 mine.Copy_(other.Value);
             general.Eval();
-            Near.Equal(taps[name], general.Call((before, last)), 1e-5);
+            Near.Equal(expected, general.Call((before, last)), 1e-5);
         }
     }
 
@@ -151,7 +151,6 @@ public sealed class PnasTests
         Assert.Equal(new Shape(2, 7), net.Call(images).Shape);
         net.Resize(23, 9);
         Assert.Equal(new Shape(2, 7), net.Call(Torch.Randn([2, 3, 23, 9])).Shape);
-        Assert.Equal(new Shape(1, 7), net.Call(Torch.Randn([1, 3, 1, 1])).Shape);
     }
 
     [Fact]

@@ -6,7 +6,8 @@ using Tessera.Search.Surrogates;
 namespace Tessera.Tests.Search.Methods;
 
 /// <summary>
-/// An accuracy that is known of every cell without training: the mean of what each input with its operation adds. It is drawn by a seed.
+/// An accuracy that is known of every cell without training: the mean over its blocks of what inputs and operations add, and a little that a
+/// pair of the two adds. It is drawn by a seed.
 /// </summary>
 internal sealed class KnownAccuracy
 {
@@ -15,9 +16,14 @@ internal sealed class KnownAccuracy
     internal KnownAccuracy(ulong seed)
     {
         var random = new SampleRandom(seed, 0, 0);
+        var (ofInputs, ofOperations) = (new double[6], new double[PnasOperations.Count]);
+        for (var input = 0; input < 6; input++)
+            ofInputs[input] = 0.5 * random.Normal();
+        for (var operation = 0; operation < PnasOperations.Count; operation++)
+            ofOperations[operation] = random.Normal();
         for (var input = 0; input < 6; input++)
         for (var operation = 0; operation < PnasOperations.Count; operation++)
-            gains[input, operation] = random.Normal();
+            gains[input, operation] = ofInputs[input] + ofOperations[operation] + 0.25 * random.Normal();
     }
 
     internal double Of(PnasCell cell) =>
