@@ -9,6 +9,9 @@ namespace Tessera.Tests.Models;
 [Collection("engine")]
 public sealed class PnasTests
 {
+    private const string NotNumbers =
+        "block 0 of a cell must be input-input-operation-operation with whole numbers from 0, as in 0-1-0-3, and ";
+
     // All eight operations, on cells and on blocks.
     private static readonly PnasCell everything = new([
         new(0, 1, 0, 3),
@@ -40,8 +43,8 @@ public sealed class PnasTests
     [InlineData("0-2-1-6", "block 0 of a cell: an input must be from 0 to 1, not 2")]
     [InlineData("0-1-1-6_3-0-0-0", "block 1 of a cell: an input must be from 0 to 2, not 3")]
     [InlineData("0-1-1-8", "block 0 of a cell: an operation must be from 0 to 7, not 8")]
-    [InlineData("0-1-1-x", "block 0 of a cell must be input-input-operation-operation with whole numbers from 0, as in 0-1-0-3, and 'x' is none")]
-    [InlineData("", "block 0 of a cell must be input-input-operation-operation with whole numbers from 0, as in 0-1-0-3, and '' is none")]
+    [InlineData("0-1-1-x", $"{NotNumbers}'x' is none")]
+    [InlineData("", $"{NotNumbers}'' is none")]
     public void What_is_no_cell_is_named(string text, string message) =>
         Assert.Equal(message, Assert.Throws<FormatException>(() => PnasCell.Parse(text)).Message);
 
@@ -55,7 +58,13 @@ public sealed class PnasTests
         );
         Assert.StartsWith(
             "cell: block 0 of a cell: an input must be from 0 to 1, not 4",
-            Assert.Throws<ArgumentException>(() => new PnasNetworkOptions([[4, 0, 0, 0]])).Message,
+            Assert
+                .Throws<ArgumentException>(() =>
+                    new PnasNetworkOptions([
+                        [4, 0, 0, 0],
+                    ])
+                )
+                .Message,
             StringComparison.Ordinal
         );
     }
@@ -88,14 +97,7 @@ public sealed class PnasTests
 
         void Same(string name, Tensor before, Tensor last, Tensor expected, int filters, bool halves, bool afterReduction)
         {
-            var general = new PnasCellLayer(
-                PnasCell.Published,
-                (int)before.Size(1),
-                (int)last.Size(1),
-                filters,
-                halves,
-                afterReduction
-            );
+            var general = new PnasCellLayer(PnasCell.Published, (int)before.Size(1), (int)last.Size(1), filters, halves, afterReduction);
             var theirs = net.StateDict().Where(entry => entry.Key.StartsWith($"{name}.", StringComparison.Ordinal)).ToArray();
             var ours = general.StateDict();
             Assert.Equal(theirs.Length, ours.Count);
@@ -141,10 +143,7 @@ public sealed class PnasTests
         Near.Equal(logits, net.Run(new(images)).Logits, 1e-5);
         Assert.Equal(net.NumFeatures, net.ForwardEmbedding(images).Size(1));
         Assert.Equal(net.BlockPaths.Count, net.ForwardIntermediates(images).Count);
-        Assert.Equal(
-            [(1, 18L), (2, 9L), (4, 5L)],
-            net.ForwardFeatureMaps(images).Select(map => (map.Stride, map.Map.Size(2)))
-        );
+        Assert.Equal([(1, 18L), (2, 9L), (4, 5L)], net.ForwardFeatureMaps(images).Select(map => (map.Stride, map.Map.Size(2))));
         Assert.NotEmpty(net.Explain(images.Slice(0, 0, 1)));
         Assert.True(ModelCost.Count(net).Macs > 0);
         net.ResetClassifier(7);

@@ -6,8 +6,8 @@ using Tessera.Search.Surrogates;
 namespace Tessera.Tests.Search.Methods;
 
 /// <summary>
-/// An accuracy that is known of every cell without training: the mean over its blocks of what inputs and operations add, and a little that a
-/// pair of the two adds. It is drawn by a seed.
+/// An accuracy that is known of every cell without training: the mean over its blocks of what inputs and operations add, and a little that
+/// a pair of the two adds. It is drawn by a seed.
 /// </summary>
 internal sealed class KnownAccuracy
 {
@@ -27,8 +27,7 @@ internal sealed class KnownAccuracy
     }
 
     internal double Of(PnasCell cell) =>
-        0.85
-        + 0.03 * cell.Blocks.Average(block => gains[block.Input1, block.Operation1] + gains[block.Input2, block.Operation2]);
+        0.85 + 0.03 * cell.Blocks.Average(block => gains[block.Input1, block.Operation1] + gains[block.Input2, block.Operation2]);
 
     internal ScoredCell Score(PnasCell cell) => new(cell, Of(cell));
 
@@ -36,14 +35,15 @@ internal sealed class KnownAccuracy
     /// <returns>The scored cells of each number of blocks.</returns>
     internal IReadOnlyList<IReadOnlyList<ScoredCell>> Search(int blocks, int keep, SurrogateOptions options, ulong seed)
     {
-        List<IReadOnlyList<ScoredCell>> levels = [[.. new PnasSpace().Blocks(1).Select(block => Score(new PnasCell(block)))]];
+        List<IReadOnlyList<ScoredCell>> levels =
+        [
+            [.. new PnasSpace().Blocks(1).Select(block => Score(new PnasCell(block)))],
+        ];
         while (levels.Count < blocks)
         {
             var surrogate = SurrogateEnsemble.Fit(options, blocks + 1, levels, seed, default);
             levels.Add([
-                .. PnasChoice
-                    .Best(levels[^1].Select(scored => scored.Cell), keep, surrogate, default)
-                    .Select(choice => Score(choice.Cell)),
+                .. PnasChoice.Best(levels[^1].Select(scored => scored.Cell), keep, surrogate, default).Select(choice => Score(choice.Cell)),
             ]);
         }
         return levels;

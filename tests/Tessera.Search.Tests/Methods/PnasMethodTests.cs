@@ -116,10 +116,7 @@ public sealed class PnasMethodTests
         var recipe = Context(folder, new()).Recipe;
         var whole = recipe with { Search = (PnasMethod)recipe.Search with { First = null } };
         var first = Stage(new(whole, folder.Path, new Scores()), 1).Propose([], default)!;
-        Assert.Equal(
-            new PnasSpace().Blocks(1).Select(block => new PnasCell(block).ToString()),
-            first.Select(one => one.Genome)
-        );
+        Assert.Equal(new PnasSpace().Blocks(1).Select(block => new PnasCell(block).ToString()), first.Select(one => one.Genome));
     }
 
     [Fact]

@@ -17,7 +17,10 @@ public sealed class SurrogateTests
         [.. Enumerable.Range(0, count).Select(i => space.Draw(blocks, new Random(100 * blocks + i)))];
 
     private static IReadOnlyList<IReadOnlyList<ScoredCell>> Levels(KnownAccuracy accuracy) =>
-        [[.. space.Blocks(1).Select(block => accuracy.Score(new(block)))], [.. Drawn(2, 40).Select(accuracy.Score)]];
+        [
+            [.. space.Blocks(1).Select(block => accuracy.Score(new(block)))],
+            [.. Drawn(2, 40).Select(accuracy.Score)],
+        ];
 
     // A sequence of twelve words says less to one that has read four and eight.
     [Theory]
