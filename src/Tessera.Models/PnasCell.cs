@@ -30,8 +30,7 @@ public sealed class PnasCell : IEquatable<PnasCell>, IComparable<PnasCell>
     }
 
     /// <summary>The cell of PNASNet-5, which the authors' search has found (figure 1).</summary>
-    public static PnasCell Published { get; } =
-        new([new(0, 0, 1, 6), new(1, 1, 2, 6), new(1, 1, 1, 0), new(4, 1, 0, 6), new(0, 1, 0, 4)]);
+    public static PnasCell Published { get; } = new([new(0, 0, 1, 6), new(1, 1, 2, 6), new(1, 1, 1, 0), new(4, 1, 0, 6), new(0, 1, 0, 4)]);
 
     /// <summary>The blocks in their order.</summary>
     public IReadOnlyList<PnasBlock> Blocks => blocks;

@@ -37,9 +37,7 @@ public sealed class PnasCellLayer : Module<(Tensor BeforeLast, Tensor Last), Ten
         preprocess0 = PnasOperations.Preprocess(beforeLast, filters, afterReduction, norms);
         preprocess1 = PnasOperations.Preprocess(last, filters, halves: false, norms);
         operations = new(
-            cell.Blocks.SelectMany(block =>
-                new[] { Operation(block.Input1, block.Operation1), Operation(block.Input2, block.Operation2) }
-            )
+            cell.Blocks.SelectMany(block => new[] { Operation(block.Input1, block.Operation1), Operation(block.Input2, block.Operation2) })
         );
 
         Layer Operation(int input, int operation) => PnasOperations.Create(operation, filters, halves && input < 2 ? 2 : 1, norms);
@@ -64,9 +62,7 @@ public sealed class PnasCellLayer : Module<(Tensor BeforeLast, Tensor Last), Ten
     {
         List<Tensor> states = [preprocess0.Call(input.BeforeLast), preprocess1.Call(input.Last)];
         foreach (var (i, block) in cell.Blocks.Index())
-            states.Add(
-                Of(2 * i, states[block.Input1], block.Operation1) + Of(2 * i + 1, states[block.Input2], block.Operation2)
-            );
+            states.Add(Of(2 * i, states[block.Input1], block.Operation1) + Of(2 * i + 1, states[block.Input2], block.Operation2));
         return Torch.Cat([.. states.Skip(2)], 1);
     }
 

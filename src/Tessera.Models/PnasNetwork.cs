@@ -79,10 +79,7 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
         var blocks = config.Cell.Blocks.Count;
         var (width, halved) = (config.Filters, false);
         var (before, last) = (StemFactor * width, StemFactor * width);
-        stem = new Sequential(
-            ("0", new Conv2d(config.Channels, last, 3, 1, 1, bias: false)),
-            ("1", config.Norms.Create(last))
-        );
+        stem = new Sequential(("0", new Conv2d(config.Channels, last, 3, 1, 1, bias: false)), ("1", config.Norms.Create(last)));
         List<PnasCellLayer> list = [];
         foreach (var (i, halves) in reduces.Index())
         {
@@ -218,7 +215,7 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
             // Small maps are pooled more densely.
             stride = Math.Min(Side(height), Side(width)) < 8 ? 2 : 3;
             window = (Places(height), Places(width));
-            if (window is not ( > 0, > 0))
+            if (window is not (> 0, > 0))
                 throw new ArgumentException(
                     $"auxiliary must be false for images of {height}x{width}: the second classifier needs at least 17 pixels in height and "
                         + "width",

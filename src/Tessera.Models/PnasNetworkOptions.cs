@@ -36,11 +36,7 @@ public sealed record PnasNetworkOptions(
         bool auxiliary = false
     ) =>
         new(
-            [
-                .. cell.Blocks.Select(block =>
-                    (IReadOnlyList<int>)[block.Input1, block.Input2, block.Operation1, block.Operation2]
-                ),
-            ],
+            [.. cell.Blocks.Select(block => (IReadOnlyList<int>)[block.Input1, block.Input2, block.Operation1, block.Operation2])],
             cells,
             filters,
             reductions,

@@ -16,16 +16,7 @@ public static class PnasOperations
 
     /// <summary>The operations in the order of their numbers, by the names of the first author's code.</summary>
     public static IReadOnlyList<string> Names { get; } =
-    [
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "sep_conv_7x7",
-        "conv_7x1_1x7",
-        "skip_connect",
-        "avg_pool_3x3",
-        "max_pool_3x3",
-        "dil_conv_3x3",
-    ];
+    ["sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "conv_7x1_1x7", "skip_connect", "avg_pool_3x3", "max_pool_3x3", "dil_conv_3x3"];
 
     /// <summary>An operation, which keeps the channels.</summary>
     /// <param name="operation">Its number, from 0 to 7.</param>
@@ -56,7 +47,9 @@ public static class PnasOperations
             _ => throw new ArgumentOutOfRangeException(nameof(operation), operation, "an operation must be from 0 to 7"),
         };
 
-    /// <summary>Brings a map to the channels of a cell: as it is in size, or, where the cell before has halved its own, to half of it.</summary>
+    /// <summary>
+    /// Brings a map to the channels of a cell: as it is in size, or, where the cell before has halved its own, to half of it.
+    /// </summary>
     /// <param name="inputs">Channels of the map.</param>
     /// <param name="outputs">Channels of the cell.</param>
     /// <param name="halves">Whether to half of the size.</param>
@@ -65,11 +58,7 @@ public static class PnasOperations
         halves ? new FactorizedReduction(inputs, outputs, norms) : Pointwise(inputs, outputs, norms);
 
     private static Sequential Pointwise(int inputs, int outputs, PnasNorms norms, int stride = 1) =>
-        new(
-            ("op.0", new Relu()),
-            ("op.1", new Conv2d(inputs, outputs, 1, stride, bias: false)),
-            ("op.2", norms.Create(outputs))
-        );
+        new(("op.0", new Relu()), ("op.1", new Conv2d(inputs, outputs, 1, stride, bias: false)), ("op.2", norms.Create(outputs)));
 
     private static Sequential Separable(int channels, int kernel, int stride, PnasNorms norms) =>
         new(

@@ -32,8 +32,7 @@ internal sealed record PnasChoice(PnasCell Cell, double Prediction)
         // The worst of the best so far is on top.
         var best = new PriorityQueue<long, (double Prediction, long Place)>(
             Comparer<(double Prediction, long Place)>.Create(
-                (one, other) =>
-                    one.Prediction.CompareTo(other.Prediction) is not 0 and var order ? order : other.Place.CompareTo(one.Place)
+                (one, other) => one.Prediction.CompareTo(other.Prediction) is not 0 and var order ? order : other.Place.CompareTo(one.Place)
             )
         );
         for (var start = 0L; start < total; start += Batch)

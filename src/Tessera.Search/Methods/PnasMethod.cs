@@ -88,8 +88,7 @@ public sealed record PnasMethod(
 
     /// <summary>The smaller network by which a candidate is judged.</summary>
     /// <param name="genome">The candidate.</param>
-    internal PnasNetworkOptions ProxyNetwork(string genome) =>
-        PnasNetworkOptions.Of(PnasCell.Parse(genome), Cells, Filters, Reductions);
+    internal PnasNetworkOptions ProxyNetwork(string genome) => PnasNetworkOptions.Of(PnasCell.Parse(genome), Cells, Filters, Reductions);
 
     /// <inheritdoc/>
     public override string Draw(Random random, SearchContext context) => new PnasSpace().Draw(Blocks, random).ToString();

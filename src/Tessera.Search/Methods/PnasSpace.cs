@@ -39,14 +39,12 @@ public sealed class PnasSpace(int operations = PnasOperations.Count)
     /// <summary>Number of cells that are looked at with a number of blocks: all that the cells that were kept before can become.</summary>
     /// <param name="blocks">Blocks of a cell.</param>
     /// <param name="keep">Cells that are kept at each number of blocks from 2.</param>
-    public long CandidateCount(int blocks, int keep) =>
-        blocks == 1 ? BlockCount(1) : KeptCount(blocks - 1, keep) * BlockCount(blocks);
+    public long CandidateCount(int blocks, int keep) => blocks == 1 ? BlockCount(1) : KeptCount(blocks - 1, keep) * BlockCount(blocks);
 
     /// <summary>Number of cells that are kept, each a network to train. With one block, all are.</summary>
     /// <param name="blocks">Blocks of a cell.</param>
     /// <param name="keep">Cells that are kept at each number of blocks from 2.</param>
-    public long KeptCount(int blocks, int keep) =>
-        blocks == 1 ? BlockCount(1) : Math.Min(keep, CandidateCount(blocks, keep));
+    public long KeptCount(int blocks, int keep) => blocks == 1 ? BlockCount(1) : Math.Min(keep, CandidateCount(blocks, keep));
 
     /// <summary>Number of networks that a whole search trains.</summary>
     /// <param name="blocks">Blocks of a cell at the end.</param>

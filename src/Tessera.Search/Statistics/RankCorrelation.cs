@@ -5,8 +5,8 @@ namespace Tessera.Search.Statistics;
 public static class RankCorrelation
 {
     /// <summary>
-    /// Kendall's tau-b (Kendall, 1945, "The treatment of ties in ranking problems"): pairs in the same order less those in the opposite one,
-    /// over the geometric mean of the pairs that each list orders.
+    /// Kendall's tau-b (Kendall, 1945, "The treatment of ties in ranking problems"): pairs in the same order less those in the opposite
+    /// one, over the geometric mean of the pairs that each list orders.
     /// </summary>
     /// <param name="first">A figure of each thing.</param>
     /// <param name="second">Another figure of each.</param>

@@ -81,12 +81,7 @@ public sealed class LstmSurrogate : Surrogate
         internal (Tensor State, Tensor Memory) Step(Tensor words, Tensor? state, Tensor? memory) // [N, 4 H]
         {
             var all = words + (state is null ? biasHh : Torch.Linear(state, weightHh, biasHh));
-            var (enter, keep, candidate, leave) = (
-                Gate(0).Sigmoid(),
-                Gate(1).Sigmoid(),
-                Gate(2).Tanh(),
-                Gate(3).Sigmoid()
-            );
+            var (enter, keep, candidate, leave) = (Gate(0).Sigmoid(), Gate(1).Sigmoid(), Gate(2).Tanh(), Gate(3).Sigmoid());
             var next = memory is null ? enter * candidate : keep * memory + enter * candidate;
             return (leave * next.Tanh(), next);
 

@@ -1,5 +1,4 @@
 using Tessera.Data;
-using Tessera.Nn;
 
 namespace Tessera.Search.Surrogates;
 

@@ -38,10 +38,7 @@ internal sealed class SurrogateEnsemble
         IReadOnlyList<IReadOnlyList<ScoredCell>> levels,
         ulong seed,
         CancellationToken stop
-    ) =>
-        new([
-            .. Enumerable.Range(0, options.Ensemble).Select(member => FitMember(options, inputs, levels, seed, member, stop)),
-        ]);
+    ) => new([.. Enumerable.Range(0, options.Ensemble).Select(member => FitMember(options, inputs, levels, seed, member, stop))]);
 
     private static Surrogate FitMember(
         SurrogateOptions options,
@@ -98,10 +95,7 @@ internal sealed class SurrogateEnsemble
         random = Shuffle(order, random);
         List<ScoredCell[]> batches =
         [
-            .. order
-                .GroupBy(scored => scored.Cell.Blocks.Count)
-                .OrderBy(group => group.Key)
-                .SelectMany(group => group.Chunk(size)),
+            .. order.GroupBy(scored => scored.Cell.Blocks.Count).OrderBy(group => group.Key).SelectMany(group => group.Chunk(size)),
         ];
         Shuffle(CollectionsMarshal.AsSpan(batches), random);
         return batches;

@@ -48,7 +48,9 @@ internal sealed class PnasSearchedCell : GoldenCase
         var c = run.Config;
         c.Expect("kind", "searched_cell");
         c.Expect("op_names", PnasOperations.Names);
-        var cell = PnasCell.Of([.. c["blocks"].EnumerateArray().Select(block => block.EnumerateArray().Select(n => n.GetInt32()).ToArray())]);
+        var cell = PnasCell.Of([
+            .. c["blocks"].EnumerateArray().Select(block => block.EnumerateArray().Select(n => n.GetInt32()).ToArray()),
+        ]);
         var (before, last, filters) = (c.Int("prev_prev_channels"), c.Int("prev_channels"), c.Int("filters"));
         var norms = new PnasNorms(c.Double("batchnorm_eps"), c.Double("batchnorm_momentum", new PnasNorms().Momentum));
         var places = c.Object("variants")

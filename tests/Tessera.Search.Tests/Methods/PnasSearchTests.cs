@@ -1,4 +1,3 @@
-using Tessera.Models;
 using Tessera.Search.Methods;
 using Tessera.Search.Surrogates;
 
@@ -9,7 +8,7 @@ public sealed class PnasSearchTests
 {
     private readonly PnasSpace space = new();
 
-    private double Random(KnownAccuracy accuracy, int blocks, int count, int seed)
+    private double BestByChance(KnownAccuracy accuracy, int blocks, int count, int seed)
     {
         var random = new Random(seed);
         return Enumerable.Range(0, count).Max(_ => accuracy.Of(space.Draw(blocks, random)));
@@ -27,7 +26,7 @@ public sealed class PnasSearchTests
             var levels = accuracy.Search(blocks: 3, keep: 24, options, (ulong)seed);
             Assert.Equal([136, 24, 24], levels.Select(level => level.Count));
             found += levels[^1].Max(scored => scored.Accuracy);
-            drawn += Random(accuracy, 3, levels.Sum(level => level.Count), seed);
+            drawn += BestByChance(accuracy, 3, levels.Sum(level => level.Count), seed);
         }
         Assert.True(found > drawn, $"{found / 3} by the search, {drawn / 3} by chance");
     }
@@ -47,7 +46,7 @@ public sealed class PnasSearchTests
         var better = Enumerable.Range(0, 200_000).Count(_ => accuracy.Of(space.Draw(5, random)) >= found);
         // At most 100 of 200,000 would be above a cell at the edge of the best 0.05 %.
         Assert.True(better <= 100, $"{better} of 200,000 random cells are as good");
-        var chance = Enumerable.Range(0, 10).Average(again => Random(accuracy, 5, 1160, 1000 * seed + again));
+        var chance = Enumerable.Range(0, 10).Average(again => BestByChance(accuracy, 5, 1160, 1000 * seed + again));
         Assert.True(found > chance, $"{found} by the search, {chance} by chance");
     }
 }
