@@ -47,7 +47,7 @@ public sealed class BatsMethodTests
         if (!Directory.Exists(data))
             WriteMnist(data);
         File.WriteAllText(file, Yaml(data, more));
-        return new(SearchRecipe.Load(file, settings), folder.Path, new NoCandidates());
+        return new(SearchRecipe.Load(file, settings), folder.Path, store: null);
     }
 
     [Fact]
@@ -211,7 +211,7 @@ public sealed class BatsMethodTests
             using var skip = Nn.Init.Skip();
             var recipe = SearchRecipe.Load(file);
             Assert.Equal(recipe.ToYaml(), RecipeBinder.Bind<SearchRecipe>(RecipeReader.Read(recipe.ToYaml(), file)).ToYaml());
-            var context = new SearchContext(recipe, "search", new NoCandidates());
+            var context = new SearchContext(recipe, "search", store: null);
             var supernet = ((TrainingStage)Assert.Single(recipe.Search.Stages(context))).Recipe();
             Assert.Equal(["architecture", "weights"], supernet.Phases.Select(phase => phase.Name));
             Assert.IsType<BatsSupernet>(supernet.Model.Architecture!.Create(new()));
@@ -246,24 +246,4 @@ public sealed class BatsMethodTests
             BinaryPrimitives.WriteInt32BigEndian(bytes, value);
             return bytes;
         });
-
-    /// <summary>A search of trainings alone has no candidates.</summary>
-    private sealed class NoCandidates : ICandidateStore
-    {
-        public IReadOnlyList<Candidate> Read(string? stage = null) => [];
-
-        public void Add(string stage, int generation, IReadOnlyList<Proposal> proposals) => throw new NotSupportedException();
-
-        public Candidate? Lease(string stage, string worker, TimeSpan duration, int attempts) => throw new NotSupportedException();
-
-        public bool Renew(long id, string worker, TimeSpan duration) => throw new NotSupportedException();
-
-        public void Release(long id, string worker) => throw new NotSupportedException();
-
-        public bool Complete(long id, string worker, CandidateScore score, double seconds) => throw new NotSupportedException();
-
-        public bool Fail(long id, string worker, string error, int attempts) => throw new NotSupportedException();
-
-        public void Dispose() { }
-    }
 }
