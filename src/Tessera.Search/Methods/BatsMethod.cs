@@ -135,6 +135,22 @@ public sealed record BatsMethod(
     /// <exception cref="FormatException">It is no genome of the space.</exception>
     public override ArchitectureOptions Network(string genome, SearchContext context) => Network(genome, BatsBits.Binary);
 
+    /// <summary>
+    /// Multiply-adds of the convolutions with one bit for one image, which the paper calls BOPs. A processor does some 64 of them at once.
+    /// </summary>
+    /// <param name="genome">As the candidates have it.</param>
+    /// <param name="context">The search.</param>
+    public override double? PublishedCost(string genome, SearchContext context)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var network = context.Create(genome);
+        network.Eval();
+        using var count = new OperationCount();
+        network.Call(network.ExampleInput());
+        return count.BinaryMacs;
+    }
+
     private BatsNetworkOptions Network(string genome, BatsBits bits)
     {
         var cells = BatsText.ReadGenotype(genome);
