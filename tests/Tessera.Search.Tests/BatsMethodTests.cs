@@ -87,6 +87,9 @@ public sealed class BatsMethodTests
         // The second stage began with the weights of the first.
         var loaded = Assert.Single(RunLog.Read(new RunFolder(binary).LogPath), line => (string?)line["kind"] == "weights");
         Assert.StartsWith(real, (string)loaded["path"]!, StringComparison.Ordinal);
+        Assert.Contains(loaded["notes"]!.AsArray(), note =>
+            ((string)note!).EndsWith("convolutions with one bit, which begin with the mean size of their weights", StringComparison.Ordinal)
+        );
         using var again = Experiment.Begin(
             second with
             {
