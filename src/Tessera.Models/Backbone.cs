@@ -196,10 +196,18 @@ public abstract class Backbone : Model
                 .Where(entry => !given.Contains(entry.Key) && ReferenceEquals(own.GetValueOrDefault(entry.Key), entry.Value))
                 .Select(entry => entry.Key),
         ];
+        var notes = NotesOn(given);
         return filled.Length == 0
-            ? []
-            : [$"the weights lack {filled[0]}{(filled.Length == 1 ? "" : $" and {filled.Length - 1} more")}, which the model begins anew"];
+            ? notes
+            :
+            [
+                .. notes,
+                $"the weights lack {filled[0]}{(filled.Length == 1 ? "" : $" and {filled.Length - 1} more")}, which the model begins anew",
+            ];
     }
+
+    // What AdaptStateDict has made of the rest although it was not there, a sentence each.
+    private protected virtual IReadOnlyList<string> NotesOn(IReadOnlySet<string> given) => [];
 
     /// <summary>
     /// Whether a parameter outside of the blocks works on their result although it is declared before them; those declared

@@ -166,6 +166,11 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
                 state.Add(name, Torch.Scope(() => weight.Abs().Mean([1, 2, 3]).Reshape(1, -1, 1, 1)));
     }
 
+    private protected override IReadOnlyList<string> NotesOn(IReadOnlySet<string> given) =>
+        NamedParameters().Count(entry => BinaryConv2d.IsScale(entry.Name) && !given.Contains(entry.Name)) is > 0 and var lacking
+            ? [$"the weights lack the factors of {lacking} convolutions with one bit, which begin with the mean size of their weights"]
+            : [];
+
     private Linear? FreshAuxiliary(int classes)
     {
         if (classes == 0)

@@ -31,6 +31,9 @@ public sealed unsafe class OperationCount : ThreadRegion
     /// <summary>Multiply-accumulates of products of activations with each other (attention).</summary>
     public long AttentionMacs { get; private set; }
 
+    /// <summary>Multiply-accumulates of signs with each other, which are part of <see cref="WeightMacs"/>.</summary>
+    public long BinaryMacs { get; private set; }
+
     /// <summary>All multiply-accumulates.</summary>
     public long Macs => WeightMacs + AttentionMacs;
 
@@ -55,7 +58,9 @@ public sealed unsafe class OperationCount : ThreadRegion
                     // Channels of a group times the points of the kernel.
                     var kernel = new ReadOnlySpan<long>((void*)arguments[3].Payload, arguments[3].Count);
                     var channels = Sizes(arguments[0])[1] / arguments[7].Payload;
-                    Weight(Elements(results[0]) * channels * kernel[0] * kernel[^1], results[0]);
+                    var signs = Elements(results[0]) * channels * kernel[0] * kernel[^1];
+                    Weight(signs, results[0]);
+                    count.BinaryMacs += signs;
                     break;
                 case "aten::conv_transpose1d" or "aten::conv_transpose2d":
                     Weight(Elements(arguments[0]) * Product(Sizes(arguments[1])[1..]), results[0]);

@@ -47,7 +47,7 @@ public sealed class BatsMethodTests
         if (!Directory.Exists(data))
             WriteMnist(data);
         File.WriteAllText(file, Yaml(data, more));
-        return new(SearchRecipe.Load(file, settings), folder.Path, new NoCandidates());
+        return new(SearchRecipe.Load(file, settings), folder.Path, store: null);
     }
 
     [Fact]
@@ -87,6 +87,9 @@ public sealed class BatsMethodTests
         // The second stage began with the weights of the first.
         var loaded = Assert.Single(RunLog.Read(new RunFolder(binary).LogPath), line => (string?)line["kind"] == "weights");
         Assert.StartsWith(real, (string)loaded["path"]!, StringComparison.Ordinal);
+        Assert.Contains(loaded["notes"]!.AsArray(), note =>
+            ((string)note!).EndsWith("convolutions with one bit, which begin with the mean size of their weights", StringComparison.Ordinal)
+        );
         using var again = Experiment.Begin(
             second with
             {
@@ -165,7 +168,9 @@ public sealed class BatsMethodTests
         }
         var options = Assert.IsType<BatsNetworkOptions>(method.Network(drawn[0], context));
         Assert.Equal(drawn[0], $"{options.Normal} | {options.Reduce}");
-        Assert.True(context.CostOf(drawn[0]).Macs > 0);
+        // Stem and classifier are real; everything else has one bit.
+        var cost = context.CostOf(drawn[0]);
+        Assert.Equal(9 * 12 * 28 * 28 + 64 * 10, cost.Macs - cost.Published);
         Assert.Throws<FormatException>(() => method.Network("none:0 none:1", context));
     }
 
@@ -211,7 +216,7 @@ public sealed class BatsMethodTests
             using var skip = Nn.Init.Skip();
             var recipe = SearchRecipe.Load(file);
             Assert.Equal(recipe.ToYaml(), RecipeBinder.Bind<SearchRecipe>(RecipeReader.Read(recipe.ToYaml(), file)).ToYaml());
-            var context = new SearchContext(recipe, "search", new NoCandidates());
+            var context = new SearchContext(recipe, "search", store: null);
             var supernet = ((TrainingStage)Assert.Single(recipe.Search.Stages(context))).Recipe();
             Assert.Equal(["architecture", "weights"], supernet.Phases.Select(phase => phase.Name));
             Assert.IsType<BatsSupernet>(supernet.Model.Architecture!.Create(new()));
@@ -246,24 +251,4 @@ public sealed class BatsMethodTests
             BinaryPrimitives.WriteInt32BigEndian(bytes, value);
             return bytes;
         });
-
-    /// <summary>A search of trainings alone has no candidates.</summary>
-    private sealed class NoCandidates : ICandidateStore
-    {
-        public IReadOnlyList<Candidate> Read(string? stage = null) => [];
-
-        public void Add(string stage, int generation, IReadOnlyList<Proposal> proposals) => throw new NotSupportedException();
-
-        public Candidate? Lease(string stage, string worker, TimeSpan duration, int attempts) => throw new NotSupportedException();
-
-        public bool Renew(long id, string worker, TimeSpan duration) => throw new NotSupportedException();
-
-        public void Release(long id, string worker) => throw new NotSupportedException();
-
-        public bool Complete(long id, string worker, CandidateScore score, double seconds) => throw new NotSupportedException();
-
-        public bool Fail(long id, string worker, string error, int attempts) => throw new NotSupportedException();
-
-        public void Dispose() { }
-    }
 }

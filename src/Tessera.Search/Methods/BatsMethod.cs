@@ -129,13 +129,29 @@ public sealed record BatsMethod(
         return [BatsText.Write(((BatsSupernet)context.Trained(SupernetStage).Model).Derived())];
     }
 
-    /// <summary>The network of a genome as it is used: with one bit, and without the second classifier.</summary>
+    /// <summary>The network of a genome as it comes out of its training: with one bit.</summary>
     /// <param name="genome">The normal and the reduction cell with <c>|</c> between them.</param>
     /// <param name="context">The search.</param>
     /// <exception cref="FormatException">It is no genome of the space.</exception>
-    public override ArchitectureOptions Network(string genome, SearchContext context) => Network(genome, BatsBits.Binary, auxiliary: false);
+    public override ArchitectureOptions Network(string genome, SearchContext context) => Network(genome, BatsBits.Binary);
 
-    private BatsNetworkOptions Network(string genome, BatsBits bits, bool auxiliary)
+    /// <summary>
+    /// Multiply-adds of the convolutions with one bit for one image, which the paper calls BOPs. A processor does some 64 of them at once.
+    /// </summary>
+    /// <param name="genome">As the candidates have it.</param>
+    /// <param name="context">The search.</param>
+    public override double? PublishedCost(string genome, SearchContext context)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var network = context.Create(genome);
+        network.Eval();
+        using var count = new OperationCount();
+        network.Call(network.ExampleInput());
+        return count.BinaryMacs;
+    }
+
+    private BatsNetworkOptions Network(string genome, BatsBits bits)
     {
         var cells = BatsText.ReadGenotype(genome);
         return new(
@@ -146,7 +162,7 @@ public sealed record BatsMethod(
             Groups,
             ShuffleGroups,
             bits,
-            auxiliary,
+            Found.Auxiliary,
             Found.LargeImages
         );
     }
@@ -184,6 +200,6 @@ public sealed record BatsMethod(
             (SecondStage, second.With(Of(BatsBits.Binary) with { Weights = $"stage:{FirstStage}" }, data, seed: seed)),
         ];
 
-        ModelRecipe Of(BatsBits bits) => Model(Network(genome, bits, Found.Auxiliary), context);
+        ModelRecipe Of(BatsBits bits) => Model(Network(genome, bits), context);
     }
 }

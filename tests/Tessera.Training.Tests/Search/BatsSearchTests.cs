@@ -9,7 +9,7 @@ namespace Tessera.Training.Tests.Search;
 public sealed class BatsSearchTests
 {
     private const int Side = 8,
-        Samples = 12,
+        Samples = 8,
         BatchSize = 4,
         Steps = Samples / BatchSize;
 
@@ -162,14 +162,14 @@ public sealed class BatsSearchTests
             // Asked for while the batch of a step is made, it stops behind the first phase of this step.
             var (first, _, _) = Training(parts.Path, before: step =>
             {
-                if (step == 4)
+                if (step == 2)
                     stop.Cancel();
             });
             using (first)
                 Assert.False(first.Train(stop: stop.Token).Completed);
         }
         var newest = new RunFolder(parts.Path).Checkpoints.Newest()!;
-        Assert.Equal((4, 1), (newest.Position.Step, newest.Position.Partial!.Phase));
+        Assert.Equal((2, 1), (newest.Position.Step, newest.Position.Partial!.Phase));
         var (resumed, again, setupAgain) = Training(parts.Path);
         using (resumed)
         {
