@@ -46,6 +46,11 @@ public static class PackedConvolutions
                 convolution.ExpectPacked(packed.Size(0));
     }
 
+    /// <summary>Whether a tensor of a state dict holds packed weights.</summary>
+    /// <param name="name">Its name.</param>
+    public static bool IsPacked(string name) =>
+        name == BinaryConv2d.PackedName || name.EndsWith($".{BinaryConv2d.PackedName}", StringComparison.Ordinal);
+
     private static IEnumerable<(string Name, BinaryConv2d Convolution)> Of(Module model) =>
         model.NamedModules().Where(one => one.Module is BinaryConv2d).Select(one => (one.Name, (BinaryConv2d)one.Module));
 }

@@ -75,6 +75,16 @@ public sealed class PackedBundleTests : IDisposable
     }
 
     [Fact]
+    public void Packed_weights_have_no_mean()
+    {
+        using var scope = new Scope();
+        var model = Trained().Model;
+        model.PackBinaryConvolutions();
+        var error = Assert.Throws<WeightAverageException>(() => new WeightAverage().Add("mine", model.StateDict));
+        Assert.Contains("holds packed weights (cells.0.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_training_from_packed_weights_says_that_they_cannot_be_trained()
     {
         using var scope = new Scope();

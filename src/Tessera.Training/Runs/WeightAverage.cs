@@ -1,3 +1,5 @@
+using Tessera.Models;
+
 namespace Tessera.Training.Runs;
 
 /// <summary>
@@ -21,7 +23,9 @@ public sealed class WeightAverage
     /// <param name="stop">Gives up between two tensors; nothing was added then.</param>
     /// <exception cref="InvalidOperationException">Another thread adds to it.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    /// <exception cref="WeightAverageException">Names or shapes are not those of the first; it lists them.</exception>
+    /// <exception cref="WeightAverageException">
+    /// Names or shapes are not those of the first; it lists them. Or weights are packed, and have no mean.
+    /// </exception>
     public void Add(string source, Func<IReadOnlyDictionary<string, Tensor>> load, CancellationToken stop = default)
     {
         using var alone = adding.Enter();
@@ -30,6 +34,10 @@ public sealed class WeightAverage
         var weights = load();
         if (sources.Count > 0 && StateDictReport.Compare(sums, weights) is var report && (!report.Complete || report.Mismatched.Count > 0))
             throw new WeightAverageException($"{source} must hold weights of the same model as {sources[0]}: {report}");
+        if (weights.Keys.FirstOrDefault(PackedConvolutions.IsPacked) is { } packed)
+            throw new WeightAverageException(
+                $"{source} holds packed weights ({packed}), which have no mean: average runs before they are packed"
+            );
         var added = new List<(string Name, Tensor Sum)>();
         foreach (var (name, tensor) in weights)
         {
