@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Search;
@@ -119,7 +120,7 @@ internal static class SearchJudgeCommand
     {
         if (terminal.Json)
         {
-            Terminal.WriteJson(judgement);
+            Terminal.WriteJson(JsonNode.Parse(File.ReadAllBytes(judge.ResultPath))!);
             return;
         }
         if (terminal.Quiet)
@@ -134,6 +135,6 @@ internal static class SearchJudgeCommand
         table.Show(terminal);
         FactList.Show(JudgePage.Facts(judgement), terminal);
         terminal.Note(judgement.Verdict);
-        terminal.Note($"report  {TrainCommand.Shown(Path.Combine(judge.Folder, "report.html"))}");
+        terminal.Note($"report  {TrainCommand.Shown(judge.ReportPath)}");
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
@@ -14,6 +15,9 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera search measure</c>: measures the parts of a space on this machine.</summary>
 internal static class SearchMeasureCommand
 {
+    // Of lines where nothing is drawn live.
+    private static readonly TimeSpan between = TimeSpan.FromSeconds(10);
+
     private static readonly Argument<string> Recipe = new("recipe")
     {
         HelpName = "recipe",
@@ -126,15 +130,15 @@ internal static class SearchMeasureCommand
     private static T Shown<T>(Terminal terminal, string verb, Func<Action<MeasuringProgress>, T> work)
     {
         T? result = default;
-        var last = DateTime.UtcNow;
+        var last = Stopwatch.GetTimestamp();
         if (terminal.IsDrawn)
             terminal.Drawing.Status().Start($"{verb} ...", status => result = work(told => status.Status = Text(told)));
         else
             result = work(told =>
             {
-                if (DateTime.UtcNow - last < TimeSpan.FromSeconds(10))
+                if (Stopwatch.GetElapsedTime(last) < between)
                     return;
-                last = DateTime.UtcNow;
+                last = Stopwatch.GetTimestamp();
                 terminal.Note(Text(told));
             });
         return result!;
