@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Spectre.Console;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Search;
