@@ -108,7 +108,7 @@ internal static class SearchJudgeCommand
                     terminal.Note(Text(told));
             });
         Judgement? judgement = null;
-        terminal.Drawing.Status().Start("judging ...", status => judgement = work(told => status.Status = Text(told)));
+        terminal.Drawing.Status().Start("judging ...", status => judgement = work(told => status.Status = Markup.Escape(Text(told))));
         return judgement!;
 
         static string Text(JudgeProgress told) =>

@@ -145,7 +145,7 @@ internal static class SearchMeasureCommand
         T? result = default;
         var last = Stopwatch.GetTimestamp();
         if (terminal.IsDrawn)
-            terminal.Drawing.Status().Start($"{verb} ...", status => result = work(told => status.Status = Text(told)));
+            terminal.Drawing.Status().Start($"{verb} ...", status => result = work(told => status.Status = Markup.Escape(Text(told))));
         else
             result = work(told =>
             {
