@@ -24,14 +24,14 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
 import rows as common  # noqa: E402
 
-RANDOM = 10
+RANDOM, FEW = 10, 5  # networks by chance
 CHECKED = 50
 SPEEDUP = 1.7  # of two workers over one
 ERROR, CORRELATION = 0.10, 0.98  # of predicted latencies
 SHARINGS = ("bilateral", "ordinal", "cyclic")
 # Patches of 4, width 72, four blocks of four heads: 13 million multiply-adds, in the middle of the budget.
 VITAS_BY_HAND = "1 2 2 2 2 4 4 4 4 0 0 2 " + " ".join(["2 1"] * 8)
-VITAS_BY_HAND_QUICK = "0 2 2 4 4 0 0 3 " + " ".join(["1 1"] * 4)
+VITAS_BY_HAND_QUICK = "0 2 2 3 3 0 0 3 " + " ".join(["1 1"] * 4)
 GLOBAL_HEADS = "3 3 3 3 3 3 / 4 4 4 4 4 4"
 # Engine and precision of a table, with their titles.
 TABLES = {"eager-fp32": "eager, float32", "compiled-fp32": "compiled, float32", "compiled-bf16": "compiled, bfloat16"}
@@ -64,6 +64,10 @@ class Bench:
         root = self.fashion if "pnas" in recipe else self.cifar
         words = [f"data.root={root}"] if root else []
         words += more
+        if "vitas_cifar10" in recipe:
+            words += ["search.supernet.schedule.epochs=15", "retrain.schedule.epochs=8"]
+        if "glit" in recipe:
+            words += ["data.limit=10000", "search.supernet.schedule.epochs=10", "retrain.schedule.epochs=10"]
         if self.quick:
             words += ["data.limit=600", "retrain.schedule.epochs=1", "retrain.schedule.warmup=0"]
             if "vitas" in recipe or "glit" in recipe:
@@ -88,11 +92,11 @@ class Bench:
         self.timed(row, "search", recipe, "--out", folder, *self.settings(recipe, list(more)), *rest)
         return folder
 
-    def judge(self, row, *by_hand):
+    def judge(self, row, *by_hand, random=RANDOM):
         folder = self.out / row
         result = folder / "judge" / "judge.json"
         if not result.exists():
-            words = ["--random", "3" if self.quick else str(RANDOM), *[word for network in by_hand for word in ("--hand-made", network)]]
+            words = ["--random", "3" if self.quick else str(random), *[word for network in by_hand for word in ("--hand-made", network)]]
             resume = ["--resume"] if (folder / "judge" / "plan.json").exists() else []
             self.timed(f"{row}/judge", "search", "judge", folder, *words, *resume, "--quiet")
         return json.loads(result.read_text())
@@ -129,9 +133,15 @@ def spearman(x, y):
     return sum((p - middle) * (q - middle) for p, q in zip(a, b)) / apart if apart else None
 
 
+def vitas_recipe(bench):
+    return "search/vitas_quick" if bench.quick else "search/vitas_cifar10"
+
+
 def vitas(bench):
-    recipe = "search/vitas_quick" if bench.quick else "search/vitas_cifar10"
-    first = bench.search("vitas/bilateral", recipe, "search.sharing=bilateral")
+    recipe = vitas_recipe(bench)
+    # The table limits nothing here: it tells the latency of the winner.
+    table = f"budget.latency_table={table_of(bench, 'compiled-fp32')}"
+    first = bench.search("vitas/bilateral", recipe, "search.sharing=bilateral", table)
     judged = bench.judge("vitas/bilateral", VITAS_BY_HAND_QUICK if bench.quick else VITAS_BY_HAND)
     drawn = [one for one in judged["networks"] if one["role"] == "random"]
     taus = {"bilateral": kendall([one["supernet_score"] for one in drawn], [one["scores"][0] for one in drawn])}
@@ -146,17 +156,21 @@ def vitas(bench):
     return {"folder": str(first), "recipe": recipe, "judge": judged, "taus": taus}
 
 
-def tables(bench, recipe):
-    found = {}
+def table_of(bench, name):
+    return bench.out / "tables" / f"{name}.json"
+
+
+def tables(bench):
+    recipe, found = vitas_recipe(bench), {}
     for name in TABLES:
         engine, precision = name.split("-")
-        words = ["--shapes", "14"] if bench.quick else []
+        words = ["--shapes", "24"] if bench.quick else []
         found[name] = bench.kept(
             f"tables/{name}-check",
             lambda name=name, engine=engine, precision=precision, words=words: json.loads(
                 bench.timed(
                     f"tables/{name}",
-                    *("search", "measure", recipe, *bench.settings(recipe, []), "--out", bench.out / "tables" / f"{name}.json", "--engine", engine),
+                    *("search", "measure", recipe, *bench.settings(recipe, []), "--out", table_of(bench, name), "--engine", engine),
                     *("--precision", precision, "--check", "4" if bench.quick else str(CHECKED), *words, "--json"),
                 )
             ),
@@ -166,42 +180,19 @@ def tables(bench, recipe):
 
 def latency(bench, first):
     """The search under the latency of the other's winner, with the other's supernet."""
-    recipe, other = first["recipe"], pathlib.Path(first["folder"])
-    table = bench.out / "tables" / "compiled-fp32.json"
-    winner = next(one for one in first["judge"]["networks"] if one["role"] == "winner")
-    # Where the table has few parts, as with --quick, the limit is wide.
-    words = ["budget={ latency_table: " + str(table) + ", latency_ms: [1000] }"]
-    costs = bench.kept("vitas/winner-latency", lambda: predicted(bench, recipe, other, words, winner["network"]))
-    words = ["budget={ latency_table: " + str(table) + f", latency_ms: [{costs['latency_ms']!r}] }}", "search.identity=0.5"]
-    folder = bench.search("vitas/latency", recipe, "search.sharing=bilateral", *words, supernet=other / "supernet")
+    other = pathlib.Path(first["folder"])
+    before = json.loads((other / "results.json").read_text())
+    limit = before["winner"]["cost"]["latency_ms"]
+    budget = f"budget={{ latency_table: {table_of(bench, 'compiled-fp32')}, latency_ms: [{limit!r}] }}"
+    folder = bench.search("vitas/latency", first["recipe"], "search.sharing=bilateral", budget, "search.identity=0.5", supernet=other / "supernet")
     found = json.loads((folder / "results.json").read_text())
-    return {
-        "limit_ms": costs["latency_ms"],
-        "by_macs": json.loads((other / "results.json").read_text())["retrained"][-1]["score"],
-        "by_latency": found["retrained"][-1]["score"],
-        "cost": found["winner"]["cost"],
-    }
-
-
-def predicted(bench, recipe, other, words, genome):
-    """Cost of a network of another search, by the judgement of a search that only exists for its budget."""
-    folder = bench.out / "vitas" / "costs"
-    if not (folder / "supernet").exists():
-        shutil.copytree(other / "supernet", folder / "supernet")
-    if not (folder / "results.json").exists():
-        rest = ["--no-retrain", "--quiet"]
-        begin = ["--resume", folder] if (folder / "search.yaml").exists() else [recipe, "--out", folder, *bench.settings(recipe, ["search.sharing=bilateral", *words])]
-        bench.timed("vitas/costs", "search", *begin, *rest)
-    shown = json.loads(bench.timed("vitas/costs", "search", "show", folder, "--top", "100000", "--json"))["networks"]
-    known = next((one["cost"] for one in shown if one["genome"] == genome), None)
-    # Otherwise the middle of what was scored.
-    return known or sorted((one["cost"] for one in shown), key=lambda cost: cost["latency_ms"])[len(shown) // 2]
+    return {"limit_ms": limit, "by_macs": before["retrained"][-1]["score"], "by_latency": found["retrained"][-1]["score"], "cost": found["winner"]["cost"]}
 
 
 def glit(bench):
     recipe = "search/glit_cifar10"
     folder = bench.search("glit", recipe)
-    judged = bench.judge("glit", GLOBAL_HEADS)
+    judged = bench.judge("glit", GLOBAL_HEADS, random=FEW)
     stages = json.loads(bench.timed("glit", "search", "show", folder, "--json")).get("stages", [])
     winner = next(one["network"] for one in judged["networks"] if one["role"] == "winner")
     return {"judge": judged, "thirds": winner.split("/")[0].split(), "evaluated": sum(stage.get("scored", 0) for stage in stages)}
@@ -221,7 +212,7 @@ def pnas(bench):
             "mean": sum(one["score"] for one in networks) / len(networks),
             "rank": spearman([one["figures"]["prediction"] for one in guessed], scores) if len(guessed) > 2 else None,
         }
-    return {"levels": levels, "judge": bench.judge("pnas")}
+    return {"levels": levels, "judge": bench.judge("pnas", random=FEW)}
 
 
 def bats(bench):
@@ -232,7 +223,7 @@ def bats(bench):
         results = json.loads((folder / "results.json").read_text())
         genome = results["winner"]["genome"]
         found[strategy] = {"score": results["retrained"][-1]["score"], "skips": genome.count("skip_connect"), "genome": genome}
-    found["judge"] = bench.judge("bats/activations")
+    found["judge"] = bench.judge("bats/activations", random=FEW)
     return found
 
 
@@ -308,28 +299,28 @@ def picture(found):
     return common.picture(curves, "predicted over measured latency, both in percent of the largest; the numbers are rank correlations")
 
 
+ROWS = {"tables": tables, "vitas": vitas, "latency": latency, "glit": glit, "pnas": pnas, "bats": bats, "workers": workers}
+NEEDS = {"vitas": ["tables"], "latency": ["tables", "vitas"], "workers": ["tables", "vitas"]}
+
+
 def main():
-    parser = common.options(__doc__, "few images and networks", "folder of CIFAR-10; where tessera data get puts it by default", only="rows whose name contains TEXT, of vitas, tables, latency, glit, pnas, bats, workers; nothing is written")
+    parser = common.options(__doc__, "few images and networks", "folder of CIFAR-10; where tessera data get puts it by default", only="rows whose name contains TEXT, with those that they build on; nothing is written")
     parser.add_argument("--fashion", type=pathlib.Path, default=None, help="folder of Fashion-MNIST")
     args = parser.parse_args()
     bench = Bench(common.place(args, "search"), args.quick, args.data and args.data.resolve(), args.fashion and args.fashion.resolve())
+    names = [name for name in ROWS if args.only in name]
+    if not names:
+        sys.exit(f"--only must be a part of the name of a row: {', '.join(ROWS)}")
     found = {}
-    # What comes later builds on the first search.
-    needs_first = [name for name in ("vitas", "tables", "latency", "workers") if args.only in name]
-    for name in [name for name in ("vitas", "tables", "latency", "glit", "pnas", "bats", "workers") if args.only in name]:
-        print(f"{name} ...", flush=True)
-        started = time.monotonic()
-        if name in needs_first and "vitas" not in found:
-            found["vitas"] = vitas(bench)
-        if name == "tables" or (name == "latency" and "tables" not in found):
-            found["tables"] = tables(bench, found["vitas"]["recipe"])
-        if name == "latency":
-            found["latency"] = latency(bench, found["vitas"])
-        elif name == "workers":
-            found["workers"] = workers(bench, found["vitas"])
-        elif name in ("glit", "pnas", "bats"):
-            found[name] = {"glit": glit, "pnas": pnas, "bats": bats}[name](bench)
-        print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+    for name in names:
+        # What a row builds on comes first.
+        for row in [*NEEDS.get(name, []), name]:
+            if row in found:
+                continue
+            print(f"{row} ...", flush=True)
+            started = time.monotonic()
+            found[row] = ROWS[row](bench, found["vitas"]) if "vitas" in NEEDS.get(row, []) else ROWS[row](bench)
+            print(f"{row}: {time.monotonic() - started:.0f} s", flush=True)
     facts = common.facts()
     spent = facts["processors"] * sum(bench.seconds().values()) / 3600
     text = "".join(f"- {line}\n" for line in lines(found))

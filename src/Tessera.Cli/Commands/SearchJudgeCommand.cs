@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using Spectre.Console;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Search;
@@ -106,7 +108,7 @@ internal static class SearchJudgeCommand
                     terminal.Note(Text(told));
             });
         Judgement? judgement = null;
-        terminal.Drawing.Status().Start("judging ...", status => judgement = work(told => status.Status = Text(told)));
+        terminal.Drawing.Status().Start("judging ...", status => judgement = work(told => status.Status = Markup.Escape(Text(told))));
         return judgement!;
 
         static string Text(JudgeProgress told) =>
@@ -119,7 +121,7 @@ internal static class SearchJudgeCommand
     {
         if (terminal.Json)
         {
-            Terminal.WriteJson(judgement);
+            Terminal.WriteJson(JsonNode.Parse(File.ReadAllBytes(judge.ResultPath))!);
             return;
         }
         if (terminal.Quiet)
@@ -134,6 +136,6 @@ internal static class SearchJudgeCommand
         table.Show(terminal);
         FactList.Show(JudgePage.Facts(judgement), terminal);
         terminal.Note(judgement.Verdict);
-        terminal.Note($"report  {TrainCommand.Shown(Path.Combine(judge.Folder, "report.html"))}");
+        terminal.Note($"report  {TrainCommand.Shown(judge.ReportPath)}");
     }
 }

@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
+using Spectre.Console;
 using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
@@ -14,6 +16,9 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera search measure</c>: measures the parts of a space on this machine.</summary>
 internal static class SearchMeasureCommand
 {
+    // Of lines where nothing is drawn live.
+    private static readonly TimeSpan between = TimeSpan.FromSeconds(10);
+
     private static readonly Argument<string> Recipe = new("recipe")
     {
         HelpName = "recipe",
@@ -38,6 +43,13 @@ internal static class SearchMeasureCommand
     private static readonly Option<int> Batch = Number("--batch", "Images of a batch.", "images", 1);
     private static readonly Option<int> Shapes = Number("--shapes", "Most parts that are measured, up to 300.", "parts", MeasuringOptions.MostShapes);
 
+    private static readonly Option<double> Seconds = new("--seconds")
+    {
+        Description = "Most time for the runs of a part; five runs are made in any case.",
+        HelpName = "seconds",
+        DefaultValueFactory = _ => 0.7,
+    };
+
     private static readonly Option<string> PrecisionName = Choice("--precision", "Type of the products.", "fp32", "bf16");
     private static readonly Option<string> Engine = Choice("--engine", "What runs the networks.", "compiled", "eager");
 
@@ -52,6 +64,11 @@ internal static class SearchMeasureCommand
         foreach (var option in (Option[])[Threads, Batch, Shapes])
             IndexCommand.AtLeast(option, 1);
         IndexCommand.AtLeast(Check, 2);
+        Seconds.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double>() is not (>= 0 and <= 3600))
+                result.AddError("--seconds must be from 0 to 3600");
+        });
         Shapes.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() > MeasuringOptions.MostShapes)
@@ -73,7 +90,7 @@ internal static class SearchMeasureCommand
                 ),
             ],
             Arguments = { Recipe },
-            Options = { Set, Out, Threads, Batch, PrecisionName, Engine, Shapes, Check },
+            Options = { Set, Out, Threads, Batch, PrecisionName, Engine, Shapes, Seconds, Check },
         };
         command.SetAction(Run);
         return command;
@@ -113,7 +130,7 @@ internal static class SearchMeasureCommand
         if (settings.Threads > ThreadLimit.Processors)
             throw new UserException($"--threads must be at most {ThreadLimit.Processors}, the processors of this machine");
         var path = parsed.GetRequiredValue(Out);
-        var measurement = new SpaceMeasurement(recipe, new(settings, parsed.GetValue(Shapes)));
+        var measurement = new SpaceMeasurement(recipe, new(settings, parsed.GetValue(Shapes), Budget: TimeSpan.FromSeconds(parsed.GetValue(Seconds))));
         if (!terminal.Quiet)
             terminal.Heading($"Parts of networks: {settings}");
         var table = Shown(terminal, "measured", told => measurement.Run(path, told, interruption.Token));
@@ -126,15 +143,15 @@ internal static class SearchMeasureCommand
     private static T Shown<T>(Terminal terminal, string verb, Func<Action<MeasuringProgress>, T> work)
     {
         T? result = default;
-        var last = DateTime.UtcNow;
+        var last = Stopwatch.GetTimestamp();
         if (terminal.IsDrawn)
-            terminal.Drawing.Status().Start($"{verb} ...", status => result = work(told => status.Status = Text(told)));
+            terminal.Drawing.Status().Start($"{verb} ...", status => result = work(told => status.Status = Markup.Escape(Text(told))));
         else
             result = work(told =>
             {
-                if (DateTime.UtcNow - last < TimeSpan.FromSeconds(10))
+                if (Stopwatch.GetElapsedTime(last) < between)
                     return;
-                last = DateTime.UtcNow;
+                last = Stopwatch.GetTimestamp();
                 terminal.Note(Text(told));
             });
         return result!;
@@ -146,7 +163,7 @@ internal static class SearchMeasureCommand
     private static void Show(Terminal terminal, string path, LatencyTable table, IReadOnlyList<MeasuredNetwork>? networks)
     {
         var held = new LatencyModel(table).HeldOutErrors;
-        double[] errors = [.. networks?.Select(one => Math.Abs(one.Error)).Order() ?? []];
+        double[] errors = networks is null ? [] : [.. networks.Select(one => Math.Abs(one.Error)).Order()];
         double? correlation = networks is null
             ? null
             : RankCorrelation.Spearman([.. networks.Select(one => one.Predicted)], [.. networks.Select(one => one.Measured)]);

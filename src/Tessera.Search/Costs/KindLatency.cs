@@ -58,8 +58,9 @@ internal sealed class KindLatency
         foreach (var (name, (low, high)) in sizes.Zip(ranges))
             if (!shape.Sizes.TryGetValue(name, out var size) || size < low / MostBeyond || size > high * MostBeyond)
                 throw new RunException(
-                    $"the table of latencies has {shape.Kind} with {name} from {low} to {high}, which says nothing of {shape}: "
-                        + "measure the space again"
+                    FormattableString.Invariant(
+                        $"the table of latencies has {shape.Kind} with {name} from {low} to {high}, which says nothing of {shape}: "
+                    ) + "measure the space again"
                 );
         return Sum(shape) * Math.Exp(Interpolate(Place(shape)));
     }

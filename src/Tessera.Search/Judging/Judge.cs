@@ -47,6 +47,12 @@ public sealed class Judge
     /// <summary>Folder of the trainings and of the outcome.</summary>
     public string Folder => Path.Combine(context.Folder, FolderName);
 
+    /// <summary>Path of the outcome, in JSON.</summary>
+    public string ResultPath => Path.Combine(Folder, ResultName);
+
+    /// <summary>Path of the page about it.</summary>
+    public string ReportPath => Path.Combine(Folder, PageName);
+
     /// <summary>Whether the search is being judged, or was.</summary>
     public bool HasBegun => File.Exists(Path.Combine(Folder, PlanName));
 
@@ -84,8 +90,8 @@ public sealed class Judge
             trained++;
         }
         var judgement = Outcome(plan);
-        RunFolder.Write(Path.Combine(Folder, ResultName), JsonSerializer.Serialize(judgement, json));
-        RunFolder.Write(Path.Combine(Folder, PageName), JudgePage.Render(Path.GetFileName(context.Folder), judgement));
+        RunFolder.Write(ResultPath, JsonSerializer.Serialize(judgement, json));
+        RunFolder.Write(ReportPath, JudgePage.Render(Path.GetFileName(context.Folder), judgement));
         return judgement;
     }
 
@@ -115,7 +121,7 @@ public sealed class Judge
         foreach (var (i, made) in (options.HandMade ?? []).Index())
             networks.Add(
                 Registry.All.Any(variant => variant.Name == made)
-                    ? new(made, NetworkRole.HandMade, made, CostOfModel(made), true, null)
+                    ? OfModel(made)
                     : Of(string.Create(CultureInfo.InvariantCulture, $"hand-made-{i + 1}"), NetworkRole.HandMade, made)
             );
         var plan = new Plan(options.Seeds, networks, retraining);
@@ -151,12 +157,14 @@ public sealed class Judge
         }
     }
 
-    // Models of the registry have costs that are counted alike; those by the method's counter and by the table are of its own networks.
-    private CandidateCost CostOfModel(string name)
+    // A model of the registry has the costs that are counted alike; the method's counter and the table are of its own networks.
+    private JudgedNetwork OfModel(string name)
     {
         using var scope = new Scope();
-        var cost = ModelCost.Count(Registry.Create(name, context.ModelOptions));
-        return new(cost.Macs, cost.Parameters);
+        var counted = ModelCost.Count(Registry.Create(name, context.ModelOptions));
+        var cost = new CandidateCost(counted.Macs, counted.Parameters);
+        var limits = context.Recipe.Limits with { Published = null, LatencyMs = null };
+        return new(name, NetworkRole.HandMade, name, cost, limits.Allows(cost), null);
     }
 
     private List<string> Drawn(string winner, CancellationToken stop)
@@ -265,7 +273,12 @@ public sealed class Judge
         }
     }
 
-    private static double HoursOf(RunSummary run) => run.Seconds * Math.Max(1, Torch.Threads) / SecondsPerHour;
+    // A run whose recipe names no threads had those of the machine.
+    private static double HoursOf(RunSummary run)
+    {
+        var named = run.Fields.TryGetValue("train.threads", out var text) ? int.Parse(text, CultureInfo.InvariantCulture) : 0;
+        return run.Seconds * (named > 0 ? named : Torch.Threads) / SecondsPerHour;
+    }
 
     // Of its trainings and of its candidates.
     private double SearchHours()

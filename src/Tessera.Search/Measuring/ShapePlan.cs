@@ -1,4 +1,6 @@
 using Tessera.Search.Costs;
+using Tessera.Training;
+using Tessera.Training.Recipes;
 
 namespace Tessera.Search.Measuring;
 
@@ -10,7 +12,7 @@ internal static class ShapePlan
     /// <summary>Parts of networks that are drawn from a space.</summary>
     /// <param name="context">The space.</param>
     /// <param name="most">Most parts.</param>
-    /// <exception cref="Tessera.Training.RunException">The method cannot take its networks apart.</exception>
+    /// <exception cref="RunException">The method cannot take its networks apart, or they have more kinds of parts.</exception>
     internal static IReadOnlyList<BlockShape> Of(SearchContext context, int most)
     {
         var random = new Random(0);
@@ -18,6 +20,8 @@ internal static class ShapePlan
         for (var i = 0; i < Drawn; i++)
             foreach (var shape in PartsOf(context, context.Recipe.Search.Draw(random, context)))
                 (found.TryGetValue(shape.Kind, out var kind) ? kind : found[shape.Kind] = []).TryAdd(shape, true);
+        if (most < found.Count)
+            throw new RunException($"at least {found.Count} parts must be measured, one of each kind of the space, not {most}");
         var chosen = new List<BlockShape>();
         // The kinds with few parts leave their share to the others.
         foreach (var (i, kind) in found.Values.OrderBy(kind => kind.Count).Index())
@@ -28,11 +32,11 @@ internal static class ShapePlan
     /// <summary>The parts of a network.</summary>
     /// <param name="context">The space.</param>
     /// <param name="genome">The network.</param>
-    /// <exception cref="Tessera.Training.RunException">The method cannot take its networks apart.</exception>
+    /// <exception cref="RunException">The method cannot take its networks apart.</exception>
     internal static IReadOnlyList<BlockShape> PartsOf(SearchContext context, string genome) =>
         context.Recipe.Search.Parts(genome, context)
-        ?? throw new Training.RunException(
-            $"{Training.Recipes.RecipeShape.MessageName(context.Recipe.Search.GetType())} does not take its networks apart: their latency "
+        ?? throw new RunException(
+            $"{RecipeShape.MessageName(context.Recipe.Search.GetType())} does not take its networks apart: their latency "
                 + "cannot be predicted from parts"
         );
 

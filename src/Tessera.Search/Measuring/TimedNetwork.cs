@@ -15,15 +15,14 @@ internal sealed class TimedNetwork : IDisposable
     /// <summary>Builds it, and runs it for the first time, which makes what later runs share.</summary>
     /// <param name="model">Its weights do not matter.</param>
     /// <param name="settings">In which way it runs.</param>
+    /// <exception cref="RunException">It cannot be compiled.</exception>
     internal TimedNetwork(Backbone model, LatencySettings settings)
     {
         model.Eval();
         var images = model.ExampleInput(settings.Batch);
         if (settings.Engine == LatencyEngine.Compiled)
         {
-            compiled = model.Compile(
-                new() { Precision = settings.Precision == Precision.Bf16 ? DType.BFloat16 : DType.Float32, Threads = settings.Threads }
-            );
+            compiled = Compiled(model, settings);
             call = () => compiled.Call(images);
         }
         else
@@ -33,6 +32,20 @@ internal sealed class TimedNetwork : IDisposable
                 return model.Call(images);
             };
         Seconds();
+    }
+
+    private static CompiledModel Compiled(Backbone model, LatencySettings settings)
+    {
+        try
+        {
+            return model.Compile(
+                new() { Precision = settings.Precision == Precision.Bf16 ? DType.BFloat16 : DType.Float32, Threads = settings.Threads }
+            );
+        }
+        catch (NotSupportedException error)
+        {
+            throw new RunException($"a network of the space cannot be compiled, and must be measured as it is (eager): {error.Message}");
+        }
     }
 
     /// <summary>Seconds of a run.</summary>

@@ -51,8 +51,12 @@ public sealed record PnasMethod(
     PnasFound? Found = null
 ) : SearchMethod
 {
+    private static readonly int passedOn = PnasOperations.Names.ToList().IndexOf("skip_connect");
+
+    // Inputs of a cell that are outputs of others; the outputs of its blocks come behind them.
+    private const int Outputs = 2;
+
     private const string Surroundings = "surroundings",
-        Skip = "skip_connect",
         OfCell = " of a cell",
         OfBlock = " of a block";
 
@@ -101,19 +105,27 @@ public sealed record PnasMethod(
     }
 
     /// <inheritdoc/>
-    /// <remarks>The networks that count are those of the found cell. Operations on the outputs of cells halve the size where a cell does.</remarks>
+    /// <remarks>
+    /// Of the network that is built from a cell. An operation on the output of a cell halves the size where its cell does. A map of a block
+    /// that is passed on as it is takes no time; what surrounds the operations passes two outputs of cells on.
+    /// </remarks>
     public override IReadOnlyList<BlockShape> Parts(string genome, SearchContext context)
     {
         var cell = PnasCell.Parse(genome);
+        var operations = cell
+            .Blocks.SelectMany(block => new[] { (Input: block.Input1, Operation: block.Operation1), (block.Input2, block.Operation2) })
+            .Where(one => one.Operation != passedOn || one.Input < Outputs)
+            .ToList();
+        for (var i = 0; i < Outputs; i++)
+            if (operations.FindIndex(one => one.Operation == passedOn) is >= 0 and var passed)
+                operations.RemoveAt(passed);
         return
         [
             Part(Surroundings, cell.Blocks.Count) with
             {
                 Surrounds = true,
             },
-            .. cell.Blocks.SelectMany(block => new[] { (block.Input1, block.Operation1), (block.Input2, block.Operation2) })
-                .Where(part => PnasOperations.Names[part.Item2] != Skip)
-                .Select(part => Part($"{PnasOperations.Names[part.Item2]}{(part.Item1 < 2 ? OfCell : OfBlock)}", 1)),
+            .. operations.Select(one => Part($"{PnasOperations.Names[one.Operation]}{(one.Input < Outputs ? OfCell : OfBlock)}", 1)),
         ];
     }
 
@@ -133,19 +145,20 @@ public sealed record PnasMethod(
     /// <inheritdoc/>
     public override ArchitectureOptions Probe(BlockShape shape, int copies, SearchContext context)
     {
-        var operations = PnasOperations.Names.ToList();
-        var skip = operations.IndexOf(Skip);
+        const int first = Outputs;
         if (shape.Surrounds)
-            return Of(Enumerable.Repeat(new PnasBlock(0, 1, skip, skip), (int)shape.Sizes["blocks"]));
+            return Of(Enumerable.Repeat(new PnasBlock(first, first, passedOn, passedOn), (int)shape.Sizes["blocks"] - 1));
         var ofBlock = shape.Kind.EndsWith(OfBlock, StringComparison.Ordinal);
-        var own = copies == 0 ? skip : operations.IndexOf(shape.Kind[..^(ofBlock ? OfBlock : OfCell).Length]);
-        // Behind a first block, from whose output an operation may begin.
-        return Of([
-            new PnasBlock(0, 1, skip, skip),
-            .. Enumerable.Repeat(new PnasBlock(1, ofBlock ? 2 : 0, skip, own), BlockShape.Copies),
-        ]);
+        var own = PnasOperations.Names.ToList().IndexOf(shape.Kind[..^(ofBlock ? OfBlock : OfCell).Length]);
+        return Of(
+            Enumerable.Repeat(
+                copies == 0 ? new PnasBlock(first, first, passedOn, passedOn) : new PnasBlock(first, ofBlock ? first : 0, passedOn, own),
+                BlockShape.Copies
+            )
+        );
 
+        // Behind a first block, whose output they may begin from.
         ArchitectureOptions Of(IEnumerable<PnasBlock> blocks) =>
-            PnasNetworkOptions.Of(new(blocks), Found.Cells, Found.Filters, Reductions);
+            PnasNetworkOptions.Of(new([new PnasBlock(0, 1, passedOn, passedOn), .. blocks]), Found.Cells, Found.Filters, Reductions);
     }
 }
