@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Shell;
 using Tessera.Training.Bundles;
 
 namespace Tessera.Cli.Inputs;
