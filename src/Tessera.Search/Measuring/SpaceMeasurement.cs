@@ -39,15 +39,15 @@ public sealed class SpaceMeasurement
     private readonly MeasuringOptions options;
 
     /// <summary>Prepares it; nothing is measured yet.</summary>
-    /// <param name="recipe">The search; its own limit of latency does not bind here.</param>
+    /// <param name="recipe">The search; of its budget only published binds here, so that drawing networks builds none.</param>
     /// <param name="options">How it is measured.</param>
     public SpaceMeasurement(SearchRecipe recipe, MeasuringOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Shapes, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Shapes, MeasuringOptions.MostShapes);
         this.options = options;
-        // The table that a limit of latency needs is what is being made.
-        var budget = recipe.Limits with { LatencyMs = null, LatencyTable = null };
+        // Other limits than the method's own counter need a network to be built for every draw, and that of latency the table itself.
+        var budget = new Budget(Published: recipe.Limits.Published);
         context = new(recipe with { Budget = budget }, "", null);
     }
 
