@@ -147,8 +147,7 @@ public sealed class SpaceMeasurement
         if (!File.Exists(path))
             return empty;
         var before = LatencyTable.Read(path);
-        var difference =
-            before.Machine.Difference(machine)
+        var difference = before.Machine.Difference(machine)
             ?? (
                 before.Settings != Settings ? $"its networks ran {before.Settings}, not {Settings}"
                 : before.Space != space ? $"its space is {before.Space}, not {space}"
@@ -159,12 +158,7 @@ public sealed class SpaceMeasurement
             throw new RunException($"{path} cannot be gone on with: {difference}; choose another --out");
         var planned = plan.ToHashSet();
         LatencyEntry[] kept = [.. before.Entries.Where(entry => planned.Contains(entry.Shape))];
-        return kept.Length == before.Planned && before.IsComplete && kept.Length == plan.Count
-            ? before
-            : empty with
-            {
-                Entries = kept,
-            };
+        return kept.Length == before.Planned && before.IsComplete && kept.Length == plan.Count ? before : empty with { Entries = kept };
     }
 
     // One in the middle, by what it does.
@@ -184,7 +178,12 @@ public sealed class SpaceMeasurement
         using var with = Network(shape, BlockShape.Copies);
         using var without = shape.Surrounds ? null : Network(shape, 0);
         var median = RunMedian.Of(
-            InTurns(reference, () => without is null ? with.Seconds() : (with.Seconds() - without.Seconds()) / BlockShape.Copies, null, stop)
+            InTurns(
+                reference,
+                () => without is null ? with.Seconds() : (with.Seconds() - without.Seconds()) / BlockShape.Copies,
+                null,
+                stop
+            )
         );
         // A part that does next to nothing may come out below 0.
         return new(shape, Math.Max(median.Value, 1e-6), median.Error, median.Runs);

@@ -55,9 +55,5 @@ public sealed class PartsTests : IDisposable
     // Of the two outputs of cells that the surroundings pass on, a cell may use none.
     [Fact]
     public void Operations_of_a_cell_add_up_to_its_network() =>
-        Check(
-            new PnasMethod(Training, Blocks: 3, Found: new(Cells: 1, Filters: 8)),
-            0.9999,
-            1.1
-        );
+        Check(new PnasMethod(Training, Blocks: 3, Found: new(Cells: 1, Filters: 8)), 0.9999, 1.1);
 }
