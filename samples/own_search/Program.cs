@@ -1,4 +1,4 @@
-// A search over blocks of one's own: the network, the space and the method in one file; stages, database and resuming come with the library:
+// A search over blocks of one's own: the network, the space and the method in one file; stages, database and resuming are the library's:
 //   dotnet run --project samples/own_search -- PHOTOS OUT
 using System.Globalization;
 using OwnSearch;
@@ -21,7 +21,12 @@ RecipeParts.Register<RandomSearch>();
 
 var recipe = new SearchRecipe(
     new RandomSearch(Population: 4, Generations: 2),
-    new DataRecipe("image_folder") { Root = photos, Batch = 16, Minival = 0.25 },
+    new DataRecipe("image_folder")
+    {
+        Root = photos,
+        Batch = 16,
+        Minival = 0.25,
+    },
     new TrainingSettings(new AdamWOptions(LearningRate: 5e-3), new CosineOptions(Epochs: 6)),
     new Budget(Parameters: [20_000]),
     ImageSize: [32]
@@ -43,8 +48,10 @@ namespace OwnSearch
         public override Backbone Create(ModelOptions options) =>
             new Chain(
                 (Chain.Config)
-                    new Chain.Config(options.ImageSize ?? (32, 32), [.. Widths.Split('-').Select(width => int.Parse(width, CultureInfo.InvariantCulture))])
-                        .With(options)
+                    new Chain.Config(
+                        options.ImageSize ?? (32, 32),
+                        [.. Widths.Split('-').Select(width => int.Parse(width, CultureInfo.InvariantCulture))]
+                    ).With(options)
             );
     }
 

@@ -95,7 +95,10 @@ internal sealed record SmallVitas : SearchMethod
     {
         foreach (var split in new[] { "train", "test" })
             for (var i = 0; i < 8; i++)
-                folder.Write($"images/{split}/{(i % 2 == 0 ? "dark" : "light")}/{i}.ppm", Pnm.Colored(i % 2 == 0 ? 30 + i : 220 - i, 32, 32));
+                folder.Write(
+                    $"images/{split}/{(i % 2 == 0 ? "dark" : "light")}/{i}.ppm",
+                    Pnm.Colored(i % 2 == 0 ? 30 + i : 220 - i, 32, 32)
+                );
         return new(
             new SmallVitas(),
             new DataRecipe("image_folder") { Root = folder["images"], Batch = 4 },

@@ -84,9 +84,7 @@ internal static class SearchJudgeCommand
         var judge = new Judge(
             context,
             new(parsed.GetValue(Random), parsed.GetValue(Seeds), parsed.GetValue(HandMade)),
-            search.Recipe.Search.RankedStage is null
-                ? null
-                : genome => Rescoring.Of(search, genome, stop: interruption.Token).Score.Value
+            search.Recipe.Search.RankedStage is null ? null : genome => Rescoring.Of(search, genome, stop: interruption.Token).Score.Value
         );
         if (judge.HasBegun != parsed.GetValue(Resume))
             throw new UserException(

@@ -41,7 +41,12 @@ internal static class SearchMeasureCommand
 
     private static readonly Option<int> Threads = Number("--threads", "Threads of an operator.", "threads", 1);
     private static readonly Option<int> Batch = Number("--batch", "Images of a batch.", "images", 1);
-    private static readonly Option<int> Shapes = Number("--shapes", "Most parts that are measured, up to 300.", "parts", MeasuringOptions.MostShapes);
+    private static readonly Option<int> Shapes = Number(
+        "--shapes",
+        "Most parts that are measured, up to 300.",
+        "parts",
+        MeasuringOptions.MostShapes
+    );
 
     private static readonly Option<double> Seconds = new("--seconds")
     {
@@ -76,7 +81,7 @@ internal static class SearchMeasureCommand
         });
         var command = new ExampleCommand(
             "measure",
-            "Measure the parts of a space on this machine, by which a search knows the latency of its networks. Ctrl-C keeps what is measured."
+            "Measure the parts of a space on this machine, by which a search knows the latency of its networks. Ctrl-C keeps what it has."
         )
         {
             Examples =
@@ -130,7 +135,10 @@ internal static class SearchMeasureCommand
         if (settings.Threads > ThreadLimit.Processors)
             throw new UserException($"--threads must be at most {ThreadLimit.Processors}, the processors of this machine");
         var path = parsed.GetRequiredValue(Out);
-        var measurement = new SpaceMeasurement(recipe, new(settings, parsed.GetValue(Shapes), Budget: TimeSpan.FromSeconds(parsed.GetValue(Seconds))));
+        var measurement = new SpaceMeasurement(
+            recipe,
+            new(settings, parsed.GetValue(Shapes), Budget: TimeSpan.FromSeconds(parsed.GetValue(Seconds)))
+        );
         if (!terminal.Quiet)
             terminal.Heading($"Parts of networks: {settings}");
         var table = Shown(terminal, "measured", told => measurement.Run(path, told, interruption.Token));
@@ -200,7 +208,10 @@ internal static class SearchMeasureCommand
         [
             ("table", path),
             ("parts", table.Entries.Count.ToString(CultureInfo.InvariantCulture)),
-            ("reference", string.Create(CultureInfo.InvariantCulture, $"{table.ReferenceMs:0.000} ms, {BlockShape.Copies} times {table.Reference}")),
+            (
+                "reference",
+                string.Create(CultureInfo.InvariantCulture, $"{table.ReferenceMs:0.000} ms, {BlockShape.Copies} times {table.Reference}")
+            ),
             ("whole", string.Create(CultureInfo.InvariantCulture, $"{table.Scale:0.000} times the sum of the parts")),
         ];
         if (held.Count > 0)
@@ -208,13 +219,16 @@ internal static class SearchMeasureCommand
         if (networks is not null)
         {
             facts.Add(("checked", $"{networks.Count} networks are predicted within {Quantiles(errors)}"));
-            facts.Add(("order", string.Create(CultureInfo.InvariantCulture, $"Spearman's rho {correlation:0.0000}, Kendall's tau {tau:0.0000}")));
+            facts.Add(
+                ("order", string.Create(CultureInfo.InvariantCulture, $"Spearman's rho {correlation:0.0000}, Kendall's tau {tau:0.0000}"))
+            );
         }
         FactList.Show(facts, terminal);
     }
 
     private static string Quantiles(IReadOnlyList<double> errors) =>
-        $"{Figures.Percent(At(errors, 0.5))} (half of them), {Figures.Percent(At(errors, 0.9))} (nine of ten), {Figures.Percent(errors.Max())} (all)";
+        $"{Figures.Percent(At(errors, 0.5))} (half of them), {Figures.Percent(At(errors, 0.9))} (nine of ten), "
+        + $"{Figures.Percent(errors.Max())} (all)";
 
     private static double At(IReadOnlyList<double> errors, double share) =>
         errors.Order().ElementAt((int)Math.Ceiling(share * errors.Count) - 1);

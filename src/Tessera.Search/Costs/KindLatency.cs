@@ -73,13 +73,13 @@ internal sealed class KindLatency
     // Logarithms of the sizes, each from 0 to 1 over what was measured.
     private double[] Place(BlockShape shape) =>
         [
-            .. sizes.Zip(
-                ranges,
-                (name, range) => range.High > range.Low ? Math.Log(shape.Sizes[name] / range.Low) / Math.Log(range.High / range.Low) : 0
+            .. sizes.Zip(ranges, (name, range) =>
+                range.High > range.Low ? Math.Log(shape.Sizes[name] / range.Low) / Math.Log(range.High / range.Low) : 0
             ),
         ];
 
-    private double Interpolate(double[] at) => residuals.Length == 0 ? 0 : places.Zip(residuals, (place, own) => own * Alike(at, place, reach)).Sum();
+    private double Interpolate(double[] at) =>
+        residuals.Length == 0 ? 0 : places.Zip(residuals, (place, own) => own * Alike(at, place, reach)).Sum();
 
     private static double Alike(double[] a, double[] b, double reach) =>
         Math.Exp(-0.5 * a.Zip(b, (x, y) => (x - y) * (x - y)).Sum() / (reach * reach));

@@ -32,5 +32,6 @@ public sealed record LatencySettings(
 
     /// <summary>For people: <c>compiled, fp32, 1 thread, batch of 1</c>.</summary>
     public override string ToString() =>
-        $"{RecipeShape.Snake(Engine.ToString())}, {RecipeShape.Snake(Precision.ToString())}, {Threads} {(Threads == 1 ? "thread" : "threads")}, batch of {Batch}";
+        $"{RecipeShape.Snake(Engine.ToString())}, {RecipeShape.Snake(Precision.ToString())}, "
+        + $"{Threads} {(Threads == 1 ? "thread" : "threads")}, batch of {Batch}";
 }

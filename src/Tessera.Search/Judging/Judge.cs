@@ -198,7 +198,11 @@ public sealed class Judge
             [
                 (
                     "retrained",
-                    context.Recipe.Retrain.With(new(network.Network) { ImageSize = context.Recipe.ImageSize }, context.Recipe.Data, seed: own)
+                    context.Recipe.Retrain.With(
+                        new(network.Network) { ImageSize = context.Recipe.ImageSize },
+                        context.Recipe.Data,
+                        seed: own
+                    )
                 ),
             ]
             : context.Recipe.Search.Retraining(network.Network, context, own);
@@ -206,9 +210,7 @@ public sealed class Judge
 
     // A training of several stages has a run for each, below the network's folder; the last one's score counts.
     private IReadOnlyList<string> Runs(JudgedNetwork network, int seed, IReadOnlyList<(string Name, Recipe Recipe)> recipes) =>
-        recipes.Count == 1
-            ? [FolderOf(network, seed)]
-            : [.. recipes.Select(recipe => Path.Combine(FolderOf(network, seed), recipe.Name))];
+        recipes.Count == 1 ? [FolderOf(network, seed)] : [.. recipes.Select(recipe => Path.Combine(FolderOf(network, seed), recipe.Name))];
 
     private bool IsDone(JudgedNetwork network, int seed) =>
         Runs(network, seed, Recipes(network, seed)).All(run => File.Exists(new RunFolder(run).ResultsPath));

@@ -6,8 +6,4 @@ namespace Tessera.Search.Judging;
 /// <param name="Random">Networks that chance draws, which are trained like the winner.</param>
 /// <param name="Seeds">Trainings of each network, each with a seed of its own.</param>
 /// <param name="HandMade">Networks that people have made: genomes of the space, or names of models.</param>
-public sealed record JudgeOptions(
-    [Range(2, 1000)] int Random = 10,
-    [Range(1, 100)] int Seeds = 1,
-    IReadOnlyList<string>? HandMade = null
-);
+public sealed record JudgeOptions([Range(2, 1000)] int Random = 10, [Range(1, 100)] int Seeds = 1, IReadOnlyList<string>? HandMade = null);

@@ -43,7 +43,8 @@ internal static class JudgePage
         yield return ("gain", $"{Number(judgement.Gain)}{In(judgement.GainInterval)}");
         yield return (
             "Kendall's tau",
-            judgement.Tau is { } tau ? $"{Number(tau)}{In(judgement.TauInterval)}; Spearman's rho {Number(judgement.Spearman!.Value)}"
+            judgement.Tau is { } tau
+                ? $"{Number(tau)}{In(judgement.TauInterval)}; Spearman's rho {Number(judgement.Spearman!.Value)}"
                 : "not known: there are no scores by shared weights, or they are all equal"
         );
         foreach (var made in judgement.HandMade)
@@ -54,7 +55,10 @@ internal static class JudgePage
             );
         yield return (
             "core-hours",
-            string.Create(CultureInfo.InvariantCulture, $"{judgement.SearchCoreHours:0.00} to search, {judgement.JudgeCoreHours:0.00} to judge")
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{judgement.SearchCoreHours:0.00} to search, {judgement.JudgeCoreHours:0.00} to judge"
+            )
         );
     }
 

@@ -34,7 +34,9 @@ public sealed record Judgement(string Score, bool HigherIsBetter, IReadOnlyList<
 
     private double Upwards(double score) => HigherIsBetter ? score : -score;
 
-    /// <summary>Kendall's tau of the supernet's scores with those from scratch, over the random networks; null without such scores.</summary>
+    /// <summary>
+    /// Kendall's tau of the supernet's scores with those from scratch, over the random networks; null without such scores.
+    /// </summary>
     public double? Tau => Pairs.Alone.Length < LeastForTau ? null : Known(RankCorrelation.Kendall(Pairs.Supernet, Pairs.Alone));
 
     /// <summary>Its interval.</summary>
@@ -59,8 +61,7 @@ public sealed record Judgement(string Score, bool HigherIsBetter, IReadOnlyList<
     public double Gain => Upwards(WinnerScore) - Upwards(RandomMean);
 
     /// <summary>Its interval.</summary>
-    public Interval? GainInterval =>
-        Interval.OfGain([.. Best.Scores.Select(Upwards)], [.. Drawn.Select(one => Upwards(one.Score))]);
+    public Interval? GainInterval => Interval.OfGain([.. Best.Scores.Select(Upwards)], [.. Drawn.Select(one => Upwards(one.Score))]);
 
     /// <summary>Place of the winner among the random networks, from 1.</summary>
     public int WinnerPlace => 1 + Drawn.Count(one => Upwards(one.Score) > Upwards(WinnerScore));

@@ -45,7 +45,9 @@ internal sealed record ScorePlot(string Score, IReadOnlyList<JudgedNetwork> Netw
         string Circle(JudgedNetwork one) =>
             $"""
                 <circle class="f{(int)one.Role}" cx="{Html.At(X(one.SupernetScore!.Value))}" cy="{Html.At(Y(one.Score))}" r="4.5">
-                <title>{Html.Encode(one.Name)}: supernet {Number(one.SupernetScore.Value)}, {Html.Encode(Score)} {Number(one.Score)}</title></circle>
+                <title>{Html.Encode(one.Name)}: supernet {Number(one.SupernetScore.Value)}, {Html.Encode(Score)} {Number(
+                    one.Score
+                )}</title></circle>
                 """;
     }
 

@@ -47,10 +47,7 @@ internal static class ShapePlan
             return [.. all];
         string[] names = [.. all[0].Sizes.Keys];
         double[][] places = [.. all.Select(shape => names.Select(name => Math.Log(shape.Sizes[name])).ToArray())];
-        (double Low, double High)[] ranges =
-        [
-            .. names.Select((_, d) => (places.Min(place => place[d]), places.Max(place => place[d]))),
-        ];
+        (double Low, double High)[] ranges = [.. names.Select((_, d) => (places.Min(place => place[d]), places.Max(place => place[d])))];
         var chosen = new OrderedDictionary<int, bool>();
         double[] distances = [.. places.Select(_ => double.PositiveInfinity)];
         for (var d = 0; d < names.Length; d++)

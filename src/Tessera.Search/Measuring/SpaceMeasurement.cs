@@ -39,15 +39,15 @@ public sealed class SpaceMeasurement
     private readonly MeasuringOptions options;
 
     /// <summary>Prepares it; nothing is measured yet.</summary>
-    /// <param name="recipe">The search; its own limit of latency does not bind here.</param>
+    /// <param name="recipe">The search; of its budget only published binds here, so that drawing networks builds none.</param>
     /// <param name="options">How it is measured.</param>
     public SpaceMeasurement(SearchRecipe recipe, MeasuringOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Shapes, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Shapes, MeasuringOptions.MostShapes);
         this.options = options;
-        // The table that a limit of latency needs is what is being made.
-        var budget = recipe.Limits with { LatencyMs = null, LatencyTable = null };
+        // Other limits than the method's own counter need a network to be built for every draw, and that of latency the table itself.
+        var budget = new Budget(Published: recipe.Limits.Published);
         context = new(recipe with { Budget = budget }, "", null);
     }
 
@@ -147,8 +147,7 @@ public sealed class SpaceMeasurement
         if (!File.Exists(path))
             return empty;
         var before = LatencyTable.Read(path);
-        var difference =
-            before.Machine.Difference(machine)
+        var difference = before.Machine.Difference(machine)
             ?? (
                 before.Settings != Settings ? $"its networks ran {before.Settings}, not {Settings}"
                 : before.Space != space ? $"its space is {before.Space}, not {space}"
@@ -159,12 +158,7 @@ public sealed class SpaceMeasurement
             throw new RunException($"{path} cannot be gone on with: {difference}; choose another --out");
         var planned = plan.ToHashSet();
         LatencyEntry[] kept = [.. before.Entries.Where(entry => planned.Contains(entry.Shape))];
-        return kept.Length == before.Planned && before.IsComplete && kept.Length == plan.Count
-            ? before
-            : empty with
-            {
-                Entries = kept,
-            };
+        return kept.Length == before.Planned && before.IsComplete && kept.Length == plan.Count ? before : empty with { Entries = kept };
     }
 
     // One in the middle, by what it does.
@@ -184,7 +178,12 @@ public sealed class SpaceMeasurement
         using var with = Network(shape, BlockShape.Copies);
         using var without = shape.Surrounds ? null : Network(shape, 0);
         var median = RunMedian.Of(
-            InTurns(reference, () => without is null ? with.Seconds() : (with.Seconds() - without.Seconds()) / BlockShape.Copies, null, stop)
+            InTurns(
+                reference,
+                () => without is null ? with.Seconds() : (with.Seconds() - without.Seconds()) / BlockShape.Copies,
+                null,
+                stop
+            )
         );
         // A part that does next to nothing may come out below 0.
         return new(shape, Math.Max(median.Value, 1e-6), median.Error, median.Runs);

@@ -113,7 +113,9 @@ public sealed record PnasMethod(
     {
         var cell = PnasCell.Parse(genome);
         var operations = cell
-            .Blocks.SelectMany(block => new[] { (Input: block.Input1, Operation: block.Operation1), (block.Input2, block.Operation2) })
+            .Blocks.SelectMany(block =>
+                new[] { (Input: block.Input1, Operation: block.Operation1), (Input: block.Input2, Operation: block.Operation2) }
+            )
             .Where(one => one.Operation != passedOn || one.Input < Outputs)
             .ToList();
         for (var i = 0; i < Outputs; i++)

@@ -15,9 +15,7 @@ public sealed record Interval(double Low, double High, string By)
     /// <summary>Of the mean of a population, by a sample of it. Null for less than two numbers.</summary>
     /// <param name="sample">Numbers.</param>
     public static Interval? OfMean(IReadOnlyList<double> sample) =>
-        sample.Count < 2
-            ? null
-            : Around(sample.Average(), Math.Sqrt(Variance(sample) / sample.Count), sample.Count - 1);
+        sample.Count < 2 ? null : Around(sample.Average(), Math.Sqrt(Variance(sample) / sample.Count), sample.Count - 1);
 
     /// <summary>
     /// Of the difference between a network, by its runs, and the mean of a population of networks, by a sample of them. One run shows

@@ -34,14 +34,18 @@ public class LatencyModelTests
         // Noise of 20 % cannot be predicted.
         var random = new Random(5);
         var table = MadeUpTable.Of(200);
-        var noisy = table with { Entries = [.. table.Entries.Select(entry => entry with { Ratio = entry.Ratio * (0.8 + 0.4 * random.NextDouble()) })] };
+        var noisy = table with
+        {
+            Entries = [.. table.Entries.Select(entry => entry with { Ratio = entry.Ratio * (0.8 + 0.4 * random.NextDouble()) })],
+        };
         Assert.InRange(new LatencyModel(noisy).HeldOutErrors.Average(), 0.05, 0.3);
     }
 
     [Fact]
     public void More_work_takes_longer()
     {
-        double Of(int tokens, int dim, int heads, int qkv, int mlp) => model.RatioOf([TransformerParts.Block(tokens, dim, heads, qkv, mlp)]);
+        double Of(int tokens, int dim, int heads, int qkv, int mlp) =>
+            model.RatioOf([TransformerParts.Block(tokens, dim, heads, qkv, mlp)]);
         double[] smaller = [Of(17, 96, 2, 240, 120), Of(65, 48, 2, 240, 120), Of(65, 96, 2, 120, 120), Of(65, 96, 2, 240, 60)];
         Assert.All(smaller, time => Assert.InRange(time, 1e-6, Of(65, 96, 2, 240, 120)));
     }
@@ -59,16 +63,30 @@ public class LatencyModelTests
     public void Coefficients_below_0_do_not_occur()
     {
         // Without the bound the second would be -1.
-        var found = NonNegative.Fit([[1, 0.5], [2, 3], [1.5, 1.4]]);
+        var found = NonNegative.Fit([
+            [1, 0.5],
+            [2, 3],
+            [1.5, 1.4],
+        ]);
         Assert.All(found, value => Assert.True(value >= 0));
-        var exact = NonNegative.Fit([[2, 0, 1], [0, 4, 1], [1, 1, 1], [3, 2, 1]]);
+        var exact = NonNegative.Fit([
+            [2, 0, 1],
+            [0, 4, 1],
+            [1, 1, 1],
+            [3, 2, 1],
+        ]);
         Assert.Equal(1, 2 * exact[0] + exact[2], 0.3);
     }
 
     [Fact]
     public void The_inverse_of_a_matrix_times_the_matrix_is_one()
     {
-        double[][] matrix = [[4, 1, 0.5], [1, 3, 0.2], [0.5, 0.2, 2]];
+        double[][] matrix =
+        [
+            [4, 1, 0.5],
+            [1, 3, 0.2],
+            [0.5, 0.2, 2],
+        ];
         double[][] inverse = [.. matrix.Select(row => row.ToArray())];
         Symmetric.Invert(inverse);
         for (var i = 0; i < 3; i++)

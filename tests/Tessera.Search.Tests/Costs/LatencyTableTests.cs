@@ -55,9 +55,17 @@ public sealed class LatencyTableTests : IDisposable
     {
         var path = Saved(MadeUpTable.Of());
         LatencyTable.Load(path, MadeUpTable.Machine, 1);
-        Assert.Contains("--threads 2", Assert.Throws<RunException>(() => LatencyTable.Load(path, MadeUpTable.Machine, 2)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--threads 2",
+            Assert.Throws<RunException>(() => LatencyTable.Load(path, MadeUpTable.Machine, 2)).Message,
+            StringComparison.Ordinal
+        );
         Saved(MadeUpTable.Of() with { Planned = 21 });
-        Assert.Contains("20 of 21", Assert.Throws<RunException>(() => LatencyTable.Load(path, MadeUpTable.Machine)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "20 of 21",
+            Assert.Throws<RunException>(() => LatencyTable.Load(path, MadeUpTable.Machine)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<RunException>(() => new LatencyModel(MadeUpTable.Of() with { Scale = null }).Milliseconds([]));
     }
 
@@ -87,20 +95,14 @@ public sealed class LatencyTableTests : IDisposable
     public void A_table_that_is_damaged_anywhere_is_a_value_or_a_typed_error()
     {
         var good = File.ReadAllBytes(Saved(MadeUpTable.Of(3)));
-        Mutations.Check<RunException>(
-            "latency-table",
-            [
-                (
-                    good,
-                    bytes =>
-                    {
-                        File.WriteAllBytes(folder["damaged.json"], bytes);
-                        var table = LatencyTable.Read(folder["damaged.json"]);
-                        new LatencyModel(table).RatioOf(MadeUpTable.Blocks(1, 3).Where(block => table.Entries.Any(entry => entry.Shape.Equals(block))));
-                    }
-                ),
-            ]
-        );
+        Mutations.Check<RunException>("latency-table", [(good, bytes =>
+                {
+                    File.WriteAllBytes(folder["damaged.json"], bytes);
+                    var table = LatencyTable.Read(folder["damaged.json"]);
+                    new LatencyModel(table).RatioOf(
+                        MadeUpTable.Blocks(1, 3).Where(block => table.Entries.Any(entry => entry.Shape.Equals(block)))
+                    );
+                })]);
     }
 
     [Fact]

@@ -39,15 +39,21 @@ public sealed class PartsTests : IDisposable
         }
     }
 
+    private static TrainingSettings Training => new(new AdamWOptions(1e-3), new CosineOptions(Epochs: 1));
+
     [Fact]
-    public void Parts_of_a_transformer_add_up_to_it() => Check(new SmallVitas(), 0.9999, 1.0001);
+    public void Blocks_of_a_transformer_add_up_to_it() => Check(new SmallVitas(), 0.9999, 1.0001);
+
+    [Fact]
+    public void Blocks_of_vitas_add_up_to_its_networks() =>
+        Check(new VitasMethod(new([4, 8], 48, 3, [1, 2], 72, 96, [0.5, 1]), Training), 0.9999, 1.0001);
+
+    [Fact]
+    public void Blocks_of_glit_add_up_to_its_networks() =>
+        Check(new GlitMethod(Training, Depth: 3, Dim: 48, Heads: 3, Patch: 8), 0.9999, 1.0001);
 
     // Of the two outputs of cells that the surroundings pass on, a cell may use none.
     [Fact]
     public void Operations_of_a_cell_add_up_to_its_network() =>
-        Check(
-            new PnasMethod(new(new AdamWOptions(1e-3), new CosineOptions(Epochs: 1)), Blocks: 3, Found: new(Cells: 1, Filters: 8)),
-            0.9999,
-            1.1
-        );
+        Check(new PnasMethod(Training, Blocks: 3, Found: new(Cells: 1, Filters: 8)), 0.9999, 1.1);
 }

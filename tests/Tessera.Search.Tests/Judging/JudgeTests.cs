@@ -33,7 +33,12 @@ public sealed class JudgeTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Judge(handMade: Model).Run(Winner, Watch, stop.Token));
         Assert.True(Judge().HasBegun);
         var trained = new List<string>();
-        var judgement = Judge(handMade: Model).Run(Winner, progress => { if (progress.Training is null) trained.Add(progress.Network); });
+        var judgement = Judge(handMade: Model)
+            .Run(Winner, progress =>
+            {
+                if (progress.Training is null)
+                    trained.Add(progress.Network);
+            });
         Assert.Equal(["random-2", "random-3", Model], trained);
         Assert.Equal(["winner", "random-1", "random-2", "random-3", Model], judgement.Networks.Select(one => one.Name));
         Assert.All(judgement.Networks, one => Assert.Single(one.Scores));
@@ -41,7 +46,11 @@ public sealed class JudgeTests : IDisposable
         Assert.All(judgement.Networks, one => Assert.Equal(one.Role != NetworkRole.HandMade, one.SupernetScore is not null));
         foreach (var name in new[] { "winner", "random-1", Model })
             Assert.True(File.Exists(Path.Combine(folder["search"], "judge", name, "results.json")));
-        Assert.Contains(judgement.Verdict, File.ReadAllText(Path.Combine(folder["search"], "judge", "judge.json")), StringComparison.Ordinal);
+        Assert.Contains(
+            judgement.Verdict,
+            File.ReadAllText(Path.Combine(folder["search"], "judge", "judge.json")),
+            StringComparison.Ordinal
+        );
         Assert.True(File.Exists(Path.Combine(folder["search"], "judge", "report.html")));
         // All is done: only the outcome is read again.
         Assert.Equal(judgement.Verdict, Judge(handMade: Model).Run(Winner, _ => Assert.Fail("it was trained again")).Verdict);
@@ -50,16 +59,28 @@ public sealed class JudgeTests : IDisposable
     [Fact]
     public void Another_judgement_in_the_same_folder_and_unknown_networks_are_refused()
     {
-        Assert.Contains("neither a model", Assert.Throws<RunException>(() => Judge(handMade: "no_such_model").Run(Winner)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "neither a model",
+            Assert.Throws<RunException>(() => Judge(handMade: "no_such_model").Run(Winner)).Message,
+            StringComparison.Ordinal
+        );
         using var stop = new CancellationTokenSource();
         Assert.Throws<OperationCanceledException>(() => Judge().Run(Winner, _ => stop.Cancel(), stop.Token));
-        Assert.Contains("3 random networks, not 4", Assert.Throws<RunException>(() => Judge(4).Run(Winner)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "3 random networks, not 4",
+            Assert.Throws<RunException>(() => Judge(4).Run(Winner)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Random_networks_are_within_the_budget()
     {
         var narrow = new Budget(Parameters: [1]);
-        Assert.Contains("within the budget", Assert.Throws<RunException>(() => Judge(2, narrow).Run(Winner)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "within the budget",
+            Assert.Throws<RunException>(() => Judge(2, narrow).Run(Winner)).Message,
+            StringComparison.Ordinal
+        );
     }
 }

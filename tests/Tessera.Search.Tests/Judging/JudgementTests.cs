@@ -42,7 +42,11 @@ public class JudgementTests
     public void The_search_beat_chance_only_where_the_interval_says_so()
     {
         Assert.StartsWith("The search beat chance: ", Of(0.8, true, 0.5, 0.52, 0.54, 0.51).Verdict, StringComparison.Ordinal);
-        Assert.StartsWith("Whether the search beat chance is not shown: ", Of(0.55, true, 0.5, 0.52, 0.54, 0.51).Verdict, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Whether the search beat chance is not shown: ",
+            Of(0.55, true, 0.5, 0.52, 0.54, 0.51).Verdict,
+            StringComparison.Ordinal
+        );
         Assert.StartsWith("The search did worse than chance: ", Of(0.2, true, 0.5, 0.52, 0.54, 0.51).Verdict, StringComparison.Ordinal);
     }
 

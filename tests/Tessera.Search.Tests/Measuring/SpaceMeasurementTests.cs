@@ -12,7 +12,8 @@ public sealed class SpaceMeasurementTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private static MeasuringOptions Few(LatencySettings? settings = null) => new(settings ?? new(), Shapes: 8, Runs: 5, Budget: TimeSpan.Zero);
+    private static MeasuringOptions Few(LatencySettings? settings = null) =>
+        new(settings ?? new(), Shapes: 8, Runs: 5, Budget: TimeSpan.Zero);
 
     private SpaceMeasurement Measurement(LatencySettings? settings = null) => new(SmallVitas.Recipe(folder), Few(settings));
 
@@ -69,7 +70,11 @@ public sealed class SpaceMeasurementTests : IDisposable
     {
         Measurement().Run(folder["table.json"]);
         var other = Measurement(new(Batch: 2));
-        Assert.Contains("batch of 1, not", Assert.Throws<RunException>(() => other.Run(folder["table.json"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "batch of 1, not",
+            Assert.Throws<RunException>(() => other.Run(folder["table.json"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -80,7 +85,10 @@ public sealed class SpaceMeasurementTests : IDisposable
         var context = new SearchContext(recipe, folder["search"], null);
         var genome = recipe.Search.Draw(new(4), context);
         var cost = context.CostOf(genome);
-        Assert.Equal(new LatencyModel(LatencyTable.Load(folder["table.json"])).Milliseconds(recipe.Search.Parts(genome, context)!), cost.LatencyMs);
+        Assert.Equal(
+            new LatencyModel(LatencyTable.Load(folder["table.json"])).Milliseconds(recipe.Search.Parts(genome, context)!),
+            cost.LatencyMs
+        );
         Assert.True(recipe.Limits.Allows(cost));
         Assert.False((recipe.Limits with { LatencyMs = [0, 1e-9] }).Allows(cost));
     }
