@@ -19,7 +19,7 @@ namespace tessera {
 
 // Number of this ABI, mirrored by Tessera.Native.Library.Abi: raised whenever a function, a struct or the meaning of a value
 // changes, so that a shim and an assembly of different builds say so instead of misunderstanding each other.
-constexpr int32_t abi = 5;
+constexpr int32_t abi = 6;
 
 using Handle = c10::TensorImpl*;
 

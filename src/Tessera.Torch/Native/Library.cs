@@ -9,7 +9,7 @@ internal static unsafe class Library
     internal const string Name = "tessera";
 
     /// <summary>Number of the ABI that this assembly was written for; native/tessera.h has the shim's.</summary>
-    internal const int Abi = 5;
+    internal const int Abi = 6;
 
     // An error is kept: whoever calls later gets the same sentence.
     private static readonly Lazy<(nint Handle, string File)> loaded = new(() => Load(Places.OfProcess()));
