@@ -159,25 +159,29 @@ public sealed class BinaryConv2d : Layer
             throw new InvalidOperationException("packed weights cannot be trained: call Eval(), or load weights that are not packed");
         if (!IsBinary)
             return Convolve(binarization == Binarization.Real ? input : Sign(input), weight!);
-        if (RunsPacked(input))
+        if (UsesPackedKernels && TakesSigns(input))
         {
             var (signs, magnitudes) = packedWeight is null ? Packed() : (packedWeight, packedScale);
             return Torch.BinaryConv2d(input, signs, alpha ?? magnitudes, kernel, stride, padding, dilation, groups);
         }
-        // The factors come after the sum: as many roundings as with packed signs, one.
         if (packedWeight is not null)
             return Convolve(Sign(input), PackedSigns.Unpack(packedWeight, inputs, kernel[0], kernel[1], input.DType))
                 * (alpha ?? (Tensor)packedScale!);
         var centered = Centered();
-        return Convolve(Sign(input), Sign(centered)) * (alpha ?? Magnitudes(centered));
+        if (alpha is not null)
+            return Convolve(Sign(input), Sign(centered)) * alpha;
+        // As published, the factors are in the weights. Where packed signs could be used they come after the sum, as with those: the
+        // results then have the same bits.
+        return TakesSigns(input)
+            ? Convolve(Sign(input), Sign(centered)) * Magnitudes(centered)
+            : Convolve(Sign(input), Sign(centered) * Factors(centered));
     }
 
     private Tensor Convolve(Tensor x, Tensor weights) => Torch.Conv2d(x, weights, null, stride, padding, dilation, groups);
 
-    // Autocast asks for sums in another type.
-    private bool RunsPacked(Tensor input) =>
-        UsesPackedKernels
-        && !Training
+    // Whether packed signs could be used. Autocast asks for sums in another type.
+    private bool TakesSigns(Tensor input) =>
+        !Training
         && !Torch.GradEnabled
         && input.Device.Type == DeviceType.Cpu
         && input.DType == DType.Float32
@@ -205,7 +209,9 @@ public sealed class BinaryConv2d : Layer
 
     private Tensor Centered() => centersWeights ? weight! - weight!.Mean([1], true) : weight!;
 
-    private static Tensor Magnitudes(Tensor weights) => weights.Abs().Mean([1, 2, 3]).Reshape(1, -1, 1, 1);
+    private static Tensor Magnitudes(Tensor weights) => Factors(weights).Reshape(1, -1, 1, 1);
+
+    private static Tensor Factors(Tensor weights) => weights.Abs().Mean([1, 2, 3], true); // [out, 1, 1, 1]
 
     private static IntList Pair(IntList sizes) => [sizes[0], sizes[sizes.Count - 1]];
 
