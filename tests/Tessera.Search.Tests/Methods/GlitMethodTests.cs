@@ -6,7 +6,6 @@ using Tessera.Search.Methods;
 using Tessera.Search.Running;
 using Tessera.Testing;
 using Tessera.Tests.Search.Toys;
-using Tessera.Training;
 
 namespace Tessera.Tests.Search.Methods;
 

@@ -1,13 +1,11 @@
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Search;
-using Tessera.Search.Costs;
 using Tessera.Search.Methods;
 using Tessera.Search.Running;
 using Tessera.Testing;
 using Tessera.Tests.Search.Toys;
 using Tessera.Training;
-using Tessera.Training.Experiments;
 using Tessera.Training.Recipes;
 
 namespace Tessera.Tests.Search.Methods;
