@@ -150,9 +150,8 @@ TESSERA_API int32_t tessera_function_outputs(void* node, const Handle* outputs, 
 }
 
 TESSERA_API int32_t tessera_function_save(void* node, Handle tensor, int32_t is_output) {
-    return guarded([&] {
-        static_cast<ManagedNode*>(static_cast<HeldNode*>(node)->get())->saved.emplace_back(borrow(tensor), is_output != 0);
-    });
+    return guarded(
+        [&] { static_cast<ManagedNode*>(static_cast<HeldNode*>(node)->get())->saved.emplace_back(borrow(tensor), is_output != 0); });
 }
 
 TESSERA_API void tessera_function_release(void* node) { delete static_cast<HeldNode*>(node); }

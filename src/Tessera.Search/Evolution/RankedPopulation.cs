@@ -30,9 +30,7 @@ public sealed class RankedPopulation
         var survivors = new List<int>(count);
         foreach (var front in fronts)
             survivors.AddRange(
-                survivors.Count + front.Count <= count
-                    ? front
-                    : front.OrderByDescending(i => crowding[i]).Take(count - survivors.Count)
+                survivors.Count + front.Count <= count ? front : front.OrderByDescending(i => crowding[i]).Take(count - survivors.Count)
             );
         return survivors;
     }

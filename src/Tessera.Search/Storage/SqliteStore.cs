@@ -29,6 +29,7 @@ internal sealed class SqliteStore : SqlStore
         : base("", seed)
     {
         this.path = path;
+        SqliteLibrary.Prepare();
         connection = new SqliteConnectionStringBuilder
         {
             DataSource = Path.GetFullPath(path),

@@ -120,10 +120,7 @@ public sealed record ModelRecipe(
     private static HeadOptions? Checked(HeadOptions? head, ModelRecipe? backbone, string name, (string Field, bool Given)[] ofBackbone)
     {
         if (head is null)
-            return
-                backbone is null
-                || Generators.All.Any(kind => kind.Name == name)
-                || Architectures.All.Any(kind => kind.Name == name)
+            return backbone is null || Generators.All.Any(kind => kind.Name == name) || Architectures.All.Any(kind => kind.Name == name)
                 ? null
                 : throw new ArgumentException(
                     $"backbone needs a head in model.name ({string.Join(", ", Heads.All.Select(kind => kind.Name))}), and {name} is none"

@@ -17,13 +17,26 @@ public sealed class EvolutionTests
             [1, 6],
         ];
         // Of 0..10: from 0 to 4, and from 5 to 10.
+        Assert.Equal([1e14, 0.45, 0.75, 1e14, 0.45], CrowdingDistance.Of(front).Select(distance => Math.Round(distance, 12)));
         Assert.Equal(
-            [1e14, 0.45, 0.75, 1e14, 0.45],
-            CrowdingDistance.Of(front).Select(distance => Math.Round(distance, 12))
+            (double[])[7, 7],
+            CrowdingDistance.Of(
+                [
+                    [1],
+                    [2],
+                ],
+                7
+            )
         );
-        Assert.Equal((double[])[7, 7], CrowdingDistance.Of([[1], [2]], 7));
         // What is the same for all says nothing.
-        Assert.Equal((double[])[1e14, 0.5, 1e14], CrowdingDistance.Of([[1, 3], [2, 3], [3, 3]]));
+        Assert.Equal(
+            (double[])[1e14, 0.5, 1e14],
+            CrowdingDistance.Of([
+                [1, 3],
+                [2, 3],
+                [3, 3],
+            ])
+        );
         Assert.Empty(CrowdingDistance.Of([]));
     }
 
