@@ -81,8 +81,8 @@ public sealed class SearchRunTests : IDisposable
                 Launch = (stage, name) =>
                 {
                     var start = options.Launch!(stage, name);
-                    // The first worker dies over its second candidate.
-                    if (++launched == 1)
+                    // The first two workers die over their second candidate: one of them has one, whoever starts sooner.
+                    if (++launched <= 2)
                         start.Environment[ToyFormula.KillVariable] = "2";
                     return start;
                 },
@@ -91,9 +91,10 @@ public sealed class SearchRunTests : IDisposable
         Assert.True(outcome.Completed);
         Assert.True(launched >= 3);
         var candidates = search.Store.Read(ToyFormula.StageName);
-        var broken = Assert.Single(candidates, one => one.Attempts == 2);
-        Assert.Contains("ended by signal 9", broken.Error, StringComparison.Ordinal);
-        Assert.Equal(CandidateState.Scored, broken.State);
+        Candidate[] broken = [.. candidates.Where(one => one.Attempts > 1)];
+        Assert.NotEmpty(broken);
+        Assert.All(broken, one => Assert.Contains("ended by signal 9", one.Error, StringComparison.Ordinal));
+        Assert.All(candidates, one => Assert.Equal(CandidateState.Scored, one.State));
         using var whole = SearchRun.Open(expected);
         Assert.Equal(
             whole.Store.Read(ToyFormula.StageName).Select(one => (one.Genome, one.Score)),
