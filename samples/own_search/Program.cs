@@ -3,6 +3,7 @@
 using System.Globalization;
 using OwnSearch;
 using Tessera;
+using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Search;
@@ -27,7 +28,11 @@ var recipe = new SearchRecipe(
         Batch = 16,
         Minival = 0.25,
     },
-    new TrainingSettings(new AdamWOptions(LearningRate: 5e-3), new CosineOptions(Epochs: 6)),
+    new TrainingSettings(
+        new AdamWOptions(LearningRate: 5e-3),
+        new CosineOptions(Epochs: 6),
+        Augment: [new Squash(32), new RandomHorizontalFlip()]
+    ),
     new Budget(Parameters: [20_000]),
     ImageSize: [32]
 );

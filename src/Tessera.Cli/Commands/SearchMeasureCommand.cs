@@ -139,12 +139,12 @@ internal static class SearchMeasureCommand
             recipe,
             new(settings, parsed.GetValue(Shapes), Budget: TimeSpan.FromSeconds(parsed.GetValue(Seconds)))
         );
-        if (!terminal.Quiet)
-            terminal.Heading($"Parts of networks: {settings}");
         var table = Shown(terminal, "measured", told => measurement.Run(path, told, interruption.Token));
         var networks = parsed.GetValue(Check) is { } count
             ? Shown(terminal, "checked", told => measurement.Check(table, count, told, interruption.Token))
             : null;
+        if (!terminal.Quiet)
+            terminal.Heading($"Parts of networks: {settings}");
         Show(terminal, path, table, networks);
     }
 

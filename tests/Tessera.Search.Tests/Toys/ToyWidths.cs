@@ -88,7 +88,12 @@ public sealed record ToyWidths(int Widest = 6, bool TwoTrainings = false) : Sear
                 bundle.Task.EvaluationPipeline(network, bundle.Facts, bundle.Content.Preprocessing, null),
                 new(16)
             );
-            var metrics = Measurement.Run(network, loader.Epoch(0, stop: stop), bundle.Task.CreateEvaluator(network, bundle.Facts, null), stop: stop);
+            var metrics = Measurement.Run(
+                network,
+                loader.Epoch(0, stop: stop),
+                bundle.Task.CreateEvaluator(network, bundle.Facts, null),
+                stop: stop
+            );
             // A finer measure than the share of few images.
             return new(-metrics.Scalars["loss"], 0.01);
         }

@@ -79,6 +79,7 @@ internal sealed class BlockCompiler
                 or "Tessera.Torch"
                 or "Tessera.Models"
                 or "Tessera.Data"
+                or "Tessera.Search"
                 or "Tessera.Training"
                 or "Tessera.Deploy"
                 or "Tessera.Retrieval";
