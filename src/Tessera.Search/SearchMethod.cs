@@ -47,7 +47,16 @@ public abstract record SearchMethod
     /// <param name="context">The search.</param>
     /// <param name="seed">Of the training.</param>
     public virtual IReadOnlyList<(string Name, Recipe Recipe)> Retraining(string genome, SearchContext context, ulong seed) =>
-        [("retrained", context.Recipe.Retrain.With(new(Network(genome, context)), context.Recipe.Data, seed: seed))];
+        [
+            (
+                "retrained",
+                context.Recipe.Retrain.With(
+                    new ModelRecipe(Network(genome, context)) { ImageSize = context.Recipe.ImageSize },
+                    context.Recipe.Data,
+                    seed: seed
+                )
+            ),
+        ];
 
     /// <summary>The weights of a network as the search has trained them, by the names of the network; null where there are none.</summary>
     /// <param name="genome">As the candidates have it.</param>

@@ -58,6 +58,11 @@ public sealed record SearchRecipe(
     /// <summary>Runs or bundles of networks that the search did not find; null for none.</summary>
     public IReadOnlyList<string>? HandMade { get; init; } = HandMade is { Count: > 0 } ? HandMade : null;
 
+    /// <summary>Whether a file is the recipe of a search, and not of a training.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="RecipeException">It cannot be read.</exception>
+    public static bool IsOne(string path) => File.Exists(path) && RecipeReader.Read(File.ReadAllText(path), path)["search"] is not null;
+
     /// <summary>What networks may cost.</summary>
     public Budget Limits => Budget ?? new();
 

@@ -71,6 +71,14 @@ public sealed class TrainingErrorTests(Workplace place) : IClassFixture<Workplac
     public void What_cannot_be_measured_is_an_error_of_one_line(params string[] arguments) => place.Run(arguments).UserError();
 
     [Fact]
+    public void The_recipe_of_a_search_names_the_command_for_it() =>
+        Assert.Contains(
+            "tessera search search/vitas_quick",
+            place.Run("train", "search/vitas_quick").UserError(),
+            StringComparison.Ordinal
+        );
+
+    [Fact]
     public void A_failed_start_leaves_no_run_behind()
     {
         place.Run("train", "--set", $"data.root={Path.GetTempPath()}", "--out", "unused").UserError();

@@ -9,6 +9,7 @@ using Tessera.Cli.Shell;
 using Tessera.Data;
 using Tessera.Distributed;
 using Tessera.Models.Measurement;
+using Tessera.Search;
 using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Loop;
@@ -110,6 +111,8 @@ internal static class TrainCommand
         if (request.Resume is null && request.Changes != new ResumeOptions())
             throw new UserException("--root and --accept-changed-data need --resume; a run that begins takes --set data.root=FOLDER");
         var path = request.Resume is null ? RecipeFinder.Find(recipe) : null;
+        if (path is not null && SearchRecipe.IsOne(path))
+            throw new UserException($"{path} is the recipe of a search: tessera search {recipe}");
         LaunchedProcesses.EndWithLauncher();
         using var group = ProcessGroup.FromEnvironment();
         if (group is null)
