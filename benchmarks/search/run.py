@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Architecture search judged: does a supernet rank, does a winner beat chance, does a table of latencies predict, do two workers help?
+"""Architecture search judged: does a supernet rank, does a winner beat chance, does a table predict latency, do two processes score faster?
 
     ./tessera bench search [--quick] [--only TEXT] [--data FOLDER] [--fashion FOLDER] [--out FOLDER]
 
