@@ -2,7 +2,9 @@ namespace Tessera.Models;
 
 /// <summary>An architecture that recipes may name.</summary>
 /// <param name="Name">As recipes write it: small letters, digits and underscores.</param>
-/// <param name="Type">A record that derives from <see cref="ArchitectureOptions"/>; the parameters of its constructor are the fields.</param>
+/// <param name="Type">
+/// A record that derives from <see cref="ArchitectureOptions"/>; the parameters of its constructor are the fields.
+/// </param>
 /// <param name="Paper">Title, year and arXiv id; empty for none.</param>
 public sealed record ArchitectureKind(string Name, Type Type, string Paper = "") : ModelPartKind(Name, Type, Paper);
 

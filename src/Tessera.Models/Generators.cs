@@ -28,7 +28,8 @@ public static class Generators
     /// <summary>Adds a generator of your own: from then on, recipes and bundles know it by its name.</summary>
     /// <param name="kind">Name and options.</param>
     /// <exception cref="ArgumentException">
-    /// The name is taken, by a generator, a head, an architecture or a model of the registry, or has other characters; or the type is no record of options.
+    /// The name is taken, by a generator, a head, an architecture or a model of the registry, or has other characters; or
+    /// the type is no record of options.
     /// </exception>
     public static void Add(GeneratorKind kind) =>
         kinds.Add(

@@ -33,7 +33,8 @@ public static class Heads
 
     /// <summary>Adds a head of your own: from then on, recipes and bundles know it by its name.</summary>
     /// <exception cref="ArgumentException">
-    /// The name is taken, by a head, a generator, an architecture or a model of the registry, or has other characters; or the type is no record of options.
+    /// The name is taken, by a head, a generator, an architecture or a model of the registry, or has other characters; or
+    /// the type is no record of options.
     /// </exception>
     public static void Add(HeadKind kind) =>
         kinds.Add(

@@ -138,7 +138,9 @@ public sealed record VitasSpace(
         );
     }
 
-    /// <summary>Numbers of a genome: the patch, the positions, norm and classifier, the width of the tokens, two widths a position.</summary>
+    /// <summary>
+    /// Numbers of a genome: the patch, the positions, norm and classifier, the width of the tokens, two widths a position.
+    /// </summary>
     public int GenomeLength => 4 + 3 * Depth;
 
     /// <summary>A share of a largest width, rounded to the nearest and from the middle to the even number.</summary>

@@ -12,11 +12,15 @@ namespace Tessera.Search;
 [RecipePart("search method")]
 public abstract record SearchMethod
 {
-    /// <summary>The stages up to the point at which the winner is known, in their order. They hold no work: it begins with each stage.</summary>
+    /// <summary>
+    /// The stages up to the point at which the winner is known, in their order. They hold no work: it begins with each stage.
+    /// </summary>
     /// <param name="context">The search.</param>
     public abstract IReadOnlyList<SearchStage> Stages(SearchContext context);
 
-    /// <summary>The stage whose candidates are ranked at the end; null where the last training itself decides (<see cref="Winners"/>).</summary>
+    /// <summary>
+    /// The stage whose candidates are ranked at the end; null where the last training itself decides (<see cref="Winners"/>).
+    /// </summary>
     public abstract string? RankedStage { get; }
 
     /// <summary>Genomes of the result, the best first, where they are not the ranked candidates of a stage.</summary>

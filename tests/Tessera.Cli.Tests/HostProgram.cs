@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace Tessera.Cli.Tests;
 
-/// <summary>The program of a <see cref="CommandHost"/>: command lines come in, and what they printed goes out, until the tests end.</summary>
+/// <summary>
+/// The program of a <see cref="CommandHost"/>: command lines come in, and what they printed goes out, until the tests end.
+/// </summary>
 internal static class HostProgram
 {
     private static int Main()

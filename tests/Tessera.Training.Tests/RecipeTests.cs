@@ -341,7 +341,8 @@ public sealed class RecipeTests
     [InlineData(
         "name: supervised, smoothing",
         "name: supervised, smooth",
-        "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes, class_weights, classifier_only, auxiliary_weight"
+        "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes, class_weights, classifier_only, "
+            + "auxiliary_weight"
     )]
     [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: must be a number, not a list")]
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: must be one of fp32, bf16, fp16, not 'fp8'")]

@@ -1,8 +1,8 @@
 namespace Tessera.Search.Evolution;
 
 /// <summary>
-/// Polynomial mutation (Deb and Goyal, 1996) of whole numbers: the bounds are widened by a half on both sides, and the result is rounded, so
-/// that the numbers at the ends are as likely as the others.
+/// Polynomial mutation (Deb and Goyal, 1996) of whole numbers: the bounds are widened by a half on both sides, and the result is rounded,
+/// so that the numbers at the ends are as likely as the others.
 /// </summary>
 public static class PolynomialMutation
 {

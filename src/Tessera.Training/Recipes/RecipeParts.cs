@@ -8,9 +8,9 @@ namespace Tessera.Training.Recipes;
 
 /// <summary>
 /// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules, transforms, heads, generators,
-/// architectures and search methods. Those of Tessera are known; a program registers its own once, before it reads recipes, runs or bundles that name them. The name is that of
-/// <see cref="RecipeNameAttribute"/>, or else the name of the type in snake case; the parameters of the constructor are the fields.
-/// Threads may register and read at once.
+/// architectures and search methods. Those of Tessera are known; a program registers its own once, before it reads recipes, runs or bundles
+/// that name them. The name is that of <see cref="RecipeNameAttribute"/>, or else the name of the type in snake case; the
+/// parameters of the constructor are the fields. Threads may register and read at once.
 /// </summary>
 public static class RecipeParts
 {

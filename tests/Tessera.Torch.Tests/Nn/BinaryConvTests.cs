@@ -101,7 +101,8 @@ public sealed class BinaryConvTests : LiveTensors
                 Assert.True(
                     expected.ToBytes().AsSpan().SequenceEqual(actual.ToBytes()),
                     $"{map}, kernel {kernel}, stride {stride}, dilation {dilation}, padded {padded}: off by up to "
-                        + $"{(expected - actual).Abs().Max().ToDouble()}, sums off whole numbers by {(sums - sums.Round()).Abs().Max().ToDouble()}"
+                        + $"{(expected - actual).Abs().Max().ToDouble()}, "
+                        + $"sums off whole numbers by {(sums - sums.Round()).Abs().Max().ToDouble()}"
                 );
 
             Tensor Run(Tensor input, Tensor packed, Tensor? factors) =>
