@@ -36,18 +36,27 @@ internal static class SearchWorkCommand
         LaunchedProcesses.EndWithLauncher();
         using var interruption = new Interruption();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token);
+        // Not disposed of: the thread that waits for it may outlive the work.
+        var ended = new ManualResetEventSlim();
         if (LaunchedProcesses.IsOne)
-            new Thread(() => EndWithInput(stop)) { IsBackground = true }.Start();
-        SearchWorker.Serve(
-            parsed.GetRequiredValue(SearchCommand.Folder),
-            parsed.GetRequiredValue(Stage),
-            parsed.GetValue(Worker) ?? FormattableString.Invariant($"{Environment.MachineName}-{Environment.ProcessId}"),
-            stop.Token
-        );
+            new Thread(() => EndWithInput(stop, ended)) { IsBackground = true }.Start();
+        try
+        {
+            SearchWorker.Serve(
+                parsed.GetRequiredValue(SearchCommand.Folder),
+                parsed.GetRequiredValue(Stage),
+                parsed.GetValue(Worker) ?? FormattableString.Invariant($"{Environment.MachineName}-{Environment.ProcessId}"),
+                stop.Token
+            );
+        }
+        finally
+        {
+            ended.Set();
+        }
     }
 
     // The search closes it when the stage is over, and the system when the search was killed.
-    private static void EndWithInput(CancellationTokenSource stop)
+    private static void EndWithInput(CancellationTokenSource stop, ManualResetEventSlim ended)
     {
         while (Console.In.Read() >= 0) { }
         try
@@ -59,7 +68,7 @@ internal static class SearchWorkCommand
             // The work has ended by itself.
             return;
         }
-        Thread.Sleep(Grace);
-        Environment.Exit(ExitCode.Interrupted);
+        if (!ended.Wait(Grace))
+            Environment.Exit(ExitCode.Interrupted);
     }
 }
