@@ -45,7 +45,7 @@ internal sealed class ShimBuild(Places places, Action<string> say, Func<string, 
         try
         {
             Directory.CreateDirectory(places.Cache!);
-            using var mine = Lock(folder + ".lock");
+            using var mine = FileLock.Take(folder + ".lock", () => say("waits for another process that builds the native library"));
             if (!File.Exists(built))
                 BuildAlone(libtorch, folder);
             return built;
@@ -107,18 +107,6 @@ internal sealed class ShimBuild(Places places, Action<string> say, Func<string, 
         (places.Given("PATH") ?? "")
             .Split(':', StringSplitOptions.RemoveEmptyEntries)
             .Any(folder => File.Exists(Path.Combine(folder, tool)));
-
-    private FileStream Lock(string path)
-    {
-        for (var told = false; ; told = true)
-        {
-            if (FileLock.TryTake(path) is { } mine)
-                return mine;
-            if (!told)
-                say("waits for another process that builds the native library");
-            Thread.Sleep(200);
-        }
-    }
 
     private static int Run(string program, IReadOnlyList<string> arguments, string log)
     {
