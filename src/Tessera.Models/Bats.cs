@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// First and last layers are real, and so are norms, rectifiers and all sums. Operations, names and order of the weights are those of the
 /// authors' library binary-networks-pytorch; the found cells were published as a figure alone, so that the architecture is an option.
 /// </remarks>
-public sealed partial class Bats : StagedMaps<Bats.Config>
+public sealed partial class Bats : CellNetwork<Bats.Config>
 {
     /// <summary>A found architecture: of each kind of cell eight choices, two for each node, and the nodes that make its output.</summary>
     /// <param name="Normal">Choices of the cells that keep the size.</param>
@@ -114,7 +114,7 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
             width = halves ? 2 * width : width;
             list.Add(new Cell(config, before, last, width, halves, halved));
             (before, last, halved) = (last, width * list[^1].Nodes, halves);
-            if (config.Auxiliary && i == AuxiliaryCell && config.Classes > 0)
+            if (config.Auxiliary && i == SecondCell && config.Classes > 0)
                 auxiliaryHead = new AuxiliaryHead(config, last);
         }
         features = last;
@@ -122,9 +122,11 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
         classifier = InitialClassifier();
     }
 
-    private int AuxiliaryCell => 2 * Options.Layers / 3;
+    private protected override int SecondCell => 2 * Options.Layers / 3;
 
-    private bool Halves(int cell) => cell == Options.Layers / 3 || cell == AuxiliaryCell;
+    private protected override SecondClassifier? Second => auxiliaryHead;
+
+    private bool Halves(int cell) => cell == Options.Layers / 3 || cell == SecondCell;
 
     /// <inheritdoc/>
     public override int NumFeatures => features;
@@ -137,22 +139,6 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
 
     /// <inheritdoc/>
     protected override ref Linear? Classifier => ref classifier;
-
-    /// <inheritdoc/>
-    protected override string ClassifierPath => "classifier";
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames =>
-        auxiliaryHead is null
-            ? base.ClassifierNames
-            : [.. base.ClassifierNames, "auxiliary_head.classifier.weight", "auxiliary_head.classifier.bias"];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        base.ResetClassifier(classes);
-        auxiliaryHead?.ResetClassifier(FreshAuxiliary(classes));
-    }
 
     /// <summary>
     /// Weights of a training in which convolutions had real weights lack the scales of one bit: a channel begins with the mean size of its
@@ -171,24 +157,15 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
             ? [$"the weights lack the factors of {lacking} convolutions with one bit, which begin with the mean size of their weights"]
             : [];
 
-    private Linear? FreshAuxiliary(int classes)
-    {
-        if (classes == 0)
-            return null;
-        var (like, fresh) = (Parameters().First(), new Linear(AuxiliaryHead.Width, classes));
-        fresh.To(like.Device, like.DType);
-        return fresh;
-    }
-
     /// <inheritdoc/>
     protected override IEnumerable<Tensor> Maps(Tensor image)
     {
-        foreach (var (i, x) in CellMaps(image))
+        foreach (var (i, x) in CellMaps(image).Index())
             if (i == Options.Layers - 1 || Halves(i + 1))
                 yield return x;
     }
 
-    private IEnumerable<(int Cell, Tensor Map)> CellMaps(Tensor image)
+    private protected override IEnumerable<Tensor> CellMaps(Tensor image)
     {
         Tensor before,
             x;
@@ -200,27 +177,11 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
         }
         else
             before = x = stem.Call(image).Relu();
-        foreach (var (i, cell) in cells.Index())
+        foreach (var cell in cells)
         {
             (before, x) = (x, cell.Call((before, x)));
-            yield return (i, x);
+            yield return x;
         }
-    }
-
-    /// <summary>In training with a second classifier, its logits as well: their loss counts 0.4 in the paper.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input)
-    {
-        if (!Training || auxiliaryHead is null)
-            return base.ForwardOutputs(input);
-        Tensor? auxiliary = null,
-            last = null;
-        foreach (var (i, x) in CellMaps(input.Inputs))
-        {
-            last = x;
-            if (i == AuxiliaryCell)
-                auxiliary = auxiliaryHead.Call(x);
-        }
-        return new(Classify(Pool(last!))) { Named = new Dictionary<string, Tensor> { [Outputs.Auxiliary] = auxiliary! } };
     }
 
     /// <summary>Four sums of two operations each, side by side.</summary>
@@ -280,31 +241,15 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
     }
 
     /// <summary>A classifier of a map in the middle.</summary>
-    private sealed class AuxiliaryHead : Layer
+    private sealed class AuxiliaryHead(Config config, int channels) : SecondClassifier(config.Classes)
     {
-        internal const int Width = 768;
-
-        private const int Inner = 128;
-
-        private readonly BatchNorm norm1,
-            norm2;
-        private readonly Conv2d conv1,
-            conv2;
+        private readonly BatchNorm norm1 = new(channels, config.Style.Eps),
+            norm2 = new(Inner, config.Style.Eps);
+        private readonly Conv2d conv1 = new(channels, Inner, 1, bias: false),
+            conv2 = new(Inner, Width, 2, bias: false);
         private readonly PRelu act1 = new(Inner),
             act2 = new(Width);
-        private Linear? classifier;
-        private readonly int stride;
-
-        internal AuxiliaryHead(Config config, int channels)
-        {
-            stride = config.LargeImages ? 2 : 3;
-            (norm1, norm2) = (new BatchNorm(channels, config.Style.Eps), new BatchNorm(Inner, config.Style.Eps));
-            conv1 = new Conv2d(channels, Inner, 1, bias: false);
-            conv2 = new Conv2d(Inner, Width, 2, bias: false);
-            classifier = new Linear(Width, config.Classes);
-        }
-
-        internal void ResetClassifier(Linear? fresh) => classifier = fresh;
+        private readonly int stride = config.LargeImages ? 2 : 3;
 
         protected override void ListMembers(Members members)
         {
@@ -314,14 +259,13 @@ public sealed partial class Bats : StagedMaps<Bats.Config>
             members.Add("features.4", norm2);
             members.Add("features.5", conv2);
             members.Add("features.6", act2);
-            members.Add("classifier", classifier);
+            base.ListMembers(members);
         }
 
-        protected override Tensor Forward(Tensor input)
+        protected override Tensor Describe(Tensor map)
         {
-            var x = act1.Call(conv1.Call(norm1.Call(input.AvgPool2d(5, stride, 0, false, false))));
-            x = act2.Call(conv2.Call(norm2.Call(x))).Flatten(1);
-            return classifier is null ? x : classifier.Call(x);
+            var x = act1.Call(conv1.Call(norm1.Call(map.AvgPool2d(5, stride, 0, false, false))));
+            return act2.Call(conv2.Call(norm2.Call(x))).Flatten(1);
         }
     }
 }

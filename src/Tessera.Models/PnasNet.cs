@@ -158,35 +158,6 @@ public sealed partial class PnasNet : StagedMaps<PnasNet.Config>
         protected override Tensor Forward(Tensor input) => bn.Call(conv.Call(rectifies ? input.Relu() : input));
     }
 
-    /// <summary>Half of the map's size: every second position, and those one row and column further, side by side.</summary>
-    private sealed class FactorizedReduction : Layer
-    {
-        private readonly Conv2d first,
-            second;
-        private readonly BatchNorm norm;
-
-        internal FactorizedReduction(Config config, int inputs, int outputs)
-        {
-            first = new Conv2d(inputs, outputs / 2, 1, 2, bias: false);
-            second = new Conv2d(inputs, outputs - outputs / 2, 1, 2, bias: false);
-            norm = new BatchNorm(outputs, config.Eps, config.Momentum);
-        }
-
-        protected override void ListMembers(Members members)
-        {
-            members.Add("path_1.conv", first);
-            members.Add("path_2.conv", second);
-            members.Add("final_path_bn", norm);
-        }
-
-        protected override Tensor Forward(Tensor input)
-        {
-            var x = input.Relu();
-            var shifted = x.Slice(2, 1).Slice(3, 1).ConstantPadNd([0, 1, 0, 1]);
-            return norm.Call(Torch.Cat([first.Call(x), second.Call(shifted)], 1));
-        }
-    }
-
     /// <summary>A convolution of each channel, then one of single positions.</summary>
     private sealed partial class Separable(Config config, int inputs, int outputs, int kernel, int stride) : Layer
     {
@@ -240,7 +211,12 @@ public sealed partial class PnasNet : StagedMaps<PnasNet.Config>
             var left = isFirst ? inputs.BeforeLast : width;
             if (!isFirst)
                 conv1x1Before = matches
-                    ? new FactorizedReduction(config, inputs.BeforeLast, width)
+                    ? new PnasReduction(
+                        inputs.BeforeLast,
+                        width,
+                        new BatchNorm(width, config.Eps, config.Momentum),
+                        ("path_1.conv", "path_2.conv", "final_path_bn")
+                    )
                     : new Pointwise(config, inputs.BeforeLast, width);
             conv1x1 = new Pointwise(config, inputs.Last ?? inputs.BeforeLast, width);
             sep5Left = new TwoSeparables(config, left, width, 5, stride);

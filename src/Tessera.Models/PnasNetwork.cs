@@ -21,7 +21,7 @@ public enum PnasReductions
 /// With the published cell, 3 cells in a stage and 48 channels it has 3.2 million parameters, as table 1 says of PNASNet-5. Stem and second
 /// classifier, which the paper leaves open, are NASNet's: the stem has three times the channels of a block.
 /// </remarks>
-public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
+public sealed class PnasNetwork : CellNetwork<PnasNetwork.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -86,7 +86,7 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
             width = halves ? 2 * width : width;
             list.Add(new PnasCellLayer(config.Cell, before, last, width, halves, halved, config.Norms));
             (before, last, halved) = (last, blocks * width, halves);
-            if (config.Auxiliary && config.Classes > 0 && i == AuxiliaryCell)
+            if (config.Auxiliary && config.Classes > 0 && i == SecondCell)
                 auxiliaryHead = new AuxiliaryHead(config, last);
         }
         cells = new(list);
@@ -104,7 +104,11 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
         }
     }
 
-    private int AuxiliaryCell => Array.LastIndexOf(reduces, true);
+    private protected override int SecondCell => Array.LastIndexOf(reduces, true);
+
+    private protected override SecondClassifier? Second => auxiliaryHead;
+
+    private protected override Tensor Finished(Tensor map) => map.Relu();
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
@@ -128,22 +132,6 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
     protected override ref Linear? Classifier => ref classifier;
 
     /// <inheritdoc/>
-    protected override string ClassifierPath => "classifier";
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames =>
-        auxiliaryHead is null
-            ? base.ClassifierNames
-            : [.. base.ClassifierNames, "auxiliary_head.classifier.weight", "auxiliary_head.classifier.bias"];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        base.ResetClassifier(classes);
-        auxiliaryHead?.ResetClassifier(classes, Parameters().First());
-    }
-
-    /// <inheritdoc/>
     /// <exception cref="ShapeException">The second classifier has maps of one size alone, and this would be another.</exception>
     public override void Resize(int height, int width)
     {
@@ -158,14 +146,14 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
     /// <inheritdoc/>
     protected override IEnumerable<Tensor> Maps(Tensor image)
     {
-        foreach (var (i, x) in CellMaps(image))
+        foreach (var (i, x) in CellMaps(image).Index())
             if (i == cells.Count - 1)
-                yield return x.Relu();
+                yield return Finished(x);
             else if (reduces[i + 1])
                 yield return x;
     }
 
-    private IEnumerable<(int Cell, Tensor Map)> CellMaps(Tensor image)
+    private protected override IEnumerable<Tensor> CellMaps(Tensor image)
     {
         Tensor before,
             x;
@@ -174,32 +162,14 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
         {
             cell.DropRate = Options.DropPath * (i + 1) / cells.Count * TrainedShare;
             (before, x) = (x, cell.Call((before, x)));
-            yield return (i, x);
+            yield return x;
         }
-    }
-
-    /// <summary>In training with a second classifier, its logits as well.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input)
-    {
-        if (!Training || auxiliaryHead is null)
-            return base.ForwardOutputs(input);
-        Tensor? auxiliary = null,
-            last = null;
-        foreach (var (i, x) in CellMaps(input.Inputs))
-        {
-            last = x;
-            if (i == AuxiliaryCell)
-                auxiliary = auxiliaryHead.Call(x);
-        }
-        return new(Classify(Pool(last!.Relu()))) { Named = new Dictionary<string, Tensor> { [Outputs.Auxiliary] = auxiliary! } };
     }
 
     /// <summary>A classifier of a map in the middle.</summary>
-    private sealed class AuxiliaryHead : Layer
+    private sealed class AuxiliaryHead : SecondClassifier
     {
-        private const int Inner = 128,
-            Width = 768,
-            Pool = 5;
+        private const int Window = 5;
 
         private readonly Conv2d conv1,
             conv2;
@@ -207,9 +177,9 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
             norm2;
         private readonly int stride;
         private readonly (int Height, int Width) window;
-        private Linear? classifier;
 
         internal AuxiliaryHead(Config config, int channels)
+            : base(config.Classes)
         {
             var (height, width) = config.ImageSize;
             // Small maps are pooled more densely.
@@ -225,22 +195,15 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
             norm1 = config.Norms.Create(Inner);
             conv2 = new Conv2d(Inner, Width, [window.Height, window.Width], bias: false);
             norm2 = config.Norms.Create(Width);
-            classifier = new Linear(Width, config.Classes);
         }
 
         // The map has been halved twice, each time rounded up.
         private static int Side(int pixels) => (pixels + 3) / 4;
 
-        private int Places(int pixels) => Side(pixels) < Pool ? 0 : (Side(pixels) - Pool) / stride + 1;
+        private int Places(int pixels) => Side(pixels) < Window ? 0 : (Side(pixels) - Window) / stride + 1;
 
         /// <summary>Whether images of a size end in the one position that the head is made for.</summary>
         internal bool Covers((int Height, int Width) image) => (Places(image.Height), Places(image.Width)) == window;
-
-        internal void ResetClassifier(int classes, Parameter like)
-        {
-            classifier = classes > 0 ? new Linear(Width, classes) : null;
-            classifier?.To(like.Device, like.DType);
-        }
 
         protected override void ListMembers(Members members)
         {
@@ -248,14 +211,13 @@ public sealed class PnasNetwork : StagedMaps<PnasNetwork.Config>
             members.Add("features.3", norm1);
             members.Add("features.5", conv2);
             members.Add("features.6", norm2);
-            members.Add("classifier", classifier);
+            base.ListMembers(members);
         }
 
-        protected override Tensor Forward(Tensor input)
+        protected override Tensor Describe(Tensor map)
         {
-            var x = conv1.Call(input.Relu().AvgPool2d(Pool, stride, 0, false, false));
-            x = norm2.Call(conv2.Call(norm1.Call(x).Relu())).Relu().Flatten(1);
-            return classifier is null ? x : classifier.Call(x);
+            var x = conv1.Call(map.Relu().AvgPool2d(Window, stride, 0, false, false));
+            return norm2.Call(conv2.Call(norm1.Call(x).Relu())).Relu().Flatten(1);
         }
     }
 }

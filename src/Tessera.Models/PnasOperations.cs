@@ -55,7 +55,7 @@ public static class PnasOperations
     /// <param name="halves">Whether to half of the size.</param>
     /// <param name="norms">Settings of its norm.</param>
     internal static Layer Preprocess(int inputs, int outputs, bool halves, PnasNorms norms) =>
-        halves ? new FactorizedReduction(inputs, outputs, norms) : Pointwise(inputs, outputs, norms);
+        halves ? new PnasReduction(inputs, outputs, norms.Create(outputs), ("conv_1", "conv_2", "bn")) : Pointwise(inputs, outputs, norms);
 
     private static Sequential Pointwise(int inputs, int outputs, PnasNorms norms, int stride = 1) =>
         new(("op.0", new Relu()), ("op.1", new Conv2d(inputs, outputs, 1, stride, bias: false)), ("op.2", norms.Create(outputs)));
@@ -71,28 +71,6 @@ public static class PnasOperations
             ("op.6", new Conv2d(channels, channels, 1, bias: false)),
             ("op.7", norms.Create(channels))
         );
-
-    /// <summary>Half of the map's size: every second position, and those one row and column further, side by side.</summary>
-    private sealed class FactorizedReduction(int inputs, int outputs, PnasNorms norms) : Layer
-    {
-        private readonly Conv2d conv1 = new(inputs, outputs / 2, 1, 2, bias: false),
-            conv2 = new(inputs, outputs - outputs / 2, 1, 2, bias: false);
-        private readonly BatchNorm bn = norms.Create(outputs);
-
-        protected override void ListMembers(Members members)
-        {
-            members.Add("conv_1", conv1);
-            members.Add("conv_2", conv2);
-            members.Add("bn", bn);
-        }
-
-        protected override Tensor Forward(Tensor input)
-        {
-            var x = input.Relu();
-            var shifted = x.Slice(2, 1).Slice(3, 1).ConstantPadNd([0, 1, 0, 1]);
-            return bn.Call(Torch.Cat([conv1.Call(x), conv2.Call(shifted)], 1));
-        }
-    }
 }
 
 /// <summary>Settings of all batch norms of a network of PNAS.</summary>

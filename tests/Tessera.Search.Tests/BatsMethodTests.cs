@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Tessera.Models;
 using Tessera.Search;
 using Tessera.Search.Methods;
@@ -45,7 +44,7 @@ public sealed class BatsMethodTests
     {
         var (data, file) = (Path.Combine(folder.Path, "data"), Path.Combine(folder.Path, "search.yaml"));
         if (!Directory.Exists(data))
-            WriteMnist(data);
+            SmallMnist.Write(data, 40, 10);
         File.WriteAllText(file, Yaml(data, more));
         return new(SearchRecipe.Load(file, settings), folder.Path, store: null);
     }
@@ -225,30 +224,4 @@ public sealed class BatsMethodTests
                 Assert.IsType<Bats>(retrained.Model.Architecture!.Create(new()));
         }
     }
-
-    private static void WriteMnist(string folder)
-    {
-        Directory.CreateDirectory(folder);
-        foreach (var (part, count) in (IEnumerable<(string, int)>)[("train", 40), ("t10k", 10)])
-        {
-            var random = new Random(count);
-            var labels = Enumerable.Range(0, count).Select(i => (byte)(i % 10)).ToArray();
-            byte[] pixels =
-            [
-                .. labels.SelectMany(label =>
-                    Enumerable.Range(0, 784).Select(i => (byte)(i / 28 <= 2 * label ? 200 + random.Next(50) : random.Next(50)))
-                ),
-            ];
-            File.WriteAllBytes(Path.Combine(folder, $"{part}-images-idx3-ubyte"), [.. Numbers(2051, count, 28, 28), .. pixels]);
-            File.WriteAllBytes(Path.Combine(folder, $"{part}-labels-idx1-ubyte"), [.. Numbers(2049, count), .. labels]);
-        }
-    }
-
-    private static IEnumerable<byte> Numbers(params int[] values) =>
-        values.SelectMany(value =>
-        {
-            var bytes = new byte[4];
-            BinaryPrimitives.WriteInt32BigEndian(bytes, value);
-            return bytes;
-        });
 }

@@ -346,8 +346,7 @@ internal static class TrainCommand
         Terminal.WriteJson(written);
     }
 
-    // Relative to where the user is, as long as that is shorter.
-    /// <summary>A path as short as it can be said here.</summary>
+    /// <summary>A path relative to where the user is, as long as that is shorter.</summary>
     internal static string Shown(string path) =>
         Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
 

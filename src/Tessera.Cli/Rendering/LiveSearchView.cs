@@ -1,6 +1,5 @@
 using Spectre.Console;
 using Spectre.Console.Rendering;
-using Tessera.Cli.Shell;
 using Tessera.Search.Results;
 using Tessera.Search.Running;
 
@@ -34,11 +33,11 @@ internal sealed class LiveSearchView(IAnsiConsole console) : SearchView
     internal override void Handle(SearchEvent happened)
     {
         if (Failure(happened) is { } line)
-            Above($"[yellow]{Markup.Escape(line)}[/]");
+            console.Above($"[yellow]{Markup.Escape(line)}[/]");
         switch (happened)
         {
             case StageBegun begun:
-                Above($"[bold]{Markup.Escape(Heading(begun))}[/]");
+                console.Above($"[bold]{Markup.Escape(Heading(begun))}[/]");
                 var view = new LiveTrainingView(console);
                 if (live is not null)
                     view.DrawOn(live);
@@ -51,13 +50,6 @@ internal sealed class LiveSearchView(IAnsiConsole console) : SearchView
                 live?.UpdateTarget(Draw(progress));
                 break;
         }
-    }
-
-    // What is drawn live is only written over: a shorter line would leave its end standing.
-    private void Above(string markup)
-    {
-        var line = Printable.Of(markup);
-        console.MarkupLine(line + new string(' ', Math.Max(0, console.Profile.Width - CellWidth.Of(Markup.Remove(line)) - 1)));
     }
 
     private Rows Draw(SearchProgress progress)

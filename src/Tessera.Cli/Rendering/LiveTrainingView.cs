@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Spectre.Console;
 using Spectre.Console.Rendering;
-using Tessera.Cli.Shell;
 using Tessera.Training;
 
 namespace Tessera.Cli.Rendering;
@@ -37,16 +36,16 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
     {
         evaluating = happened is Evaluating some ? some.Samples : 0;
         if (happened.Remark is { } remark)
-            Above($"[yellow]{Markup.Escape(remark)}[/]");
+            console.Above($"[yellow]{Markup.Escape(remark)}[/]");
         switch (happened)
         {
             case Resumed resumed:
-                Above($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
+                console.Above($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
                 foreach (var reason in resumed.Skipped)
-                    Above($"[yellow]Skipped[/] {Markup.Escape(reason)}");
+                    console.Above($"[yellow]Skipped[/] {Markup.Escape(reason)}");
                 break;
             case ImageUnreadable found when Line(found) is { } line:
-                Above($"[yellow]{Markup.Escape(line)}[/]");
+                console.Above($"[yellow]{Markup.Escape(line)}[/]");
                 break;
             case Evaluated done:
                 AddRow(done);
@@ -64,7 +63,9 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
         if (!headed)
         {
             var names = string.Concat(rows.Select(row => $"{row.Name, 12}"));
-            Above($"[grey]{"epoch", 6}{"train loss", 13}{Markup.Escape(names)}{(done.Ema is null ? "" : "averaged"), 12}{"time", 10}[/]");
+            console.Above(
+                $"[grey]{"epoch", 6}{"train loss", 13}{Markup.Escape(names)}{(done.Ema is null ? "" : "averaged"), 12}{"time", 10}[/]"
+            );
         }
         headed = true;
         var score = done.Metrics.Headline.FirstOrDefault(row => row.Format == MetricFormat.Share) ?? rows[0];
@@ -74,14 +75,7 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
         var averaged = done.Ema?.Headline.FirstOrDefault(row => row.Name == score.Name) is { } same ? MetricsTable.Text(same) : "";
         var loss = TrainLoss is { } mean ? Rendering.Figures.Loss(mean) : "";
         var time = Rendering.Figures.Time(Stopwatch.GetElapsedTime(started));
-        Above($"{done.Epoch + 1, 6}{loss, 13}{figures}{averaged, 12}{time, 10}");
-    }
-
-    // What is drawn live is only written over: a shorter line would leave its end standing.
-    private void Above(string markup)
-    {
-        var line = Printable.Of(markup);
-        console.MarkupLine(line + new string(' ', Math.Max(0, console.Profile.Width - CellWidth.Of(Markup.Remove(line)) - 1)));
+        console.Above($"{done.Epoch + 1, 6}{loss, 13}{figures}{averaged, 12}{time, 10}");
     }
 
     private Rows Draw()

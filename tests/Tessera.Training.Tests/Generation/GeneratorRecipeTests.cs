@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Testing;
 using Tessera.Training.Tasks.Generation;
 
 namespace Tessera.Training.Tests.Generation;

@@ -1,11 +1,15 @@
 using System.Buffers.Binary;
 
-namespace Tessera.Training.Tests;
+namespace Tessera.Testing;
 
 /// <summary>A small data set in the format of MNIST: images of which the rows up to the class are bright.</summary>
-internal static class SmallMnist
+public static class SmallMnist
 {
-    internal static void Write(string folder, int train = 96, int test = 40)
+    /// <summary>Writes it.</summary>
+    /// <param name="folder">Where to.</param>
+    /// <param name="train">Training images.</param>
+    /// <param name="test">Test images.</param>
+    public static void Write(string folder, int train = 96, int test = 40)
     {
         Directory.CreateDirectory(folder);
         Write(folder, "train", train);
@@ -13,7 +17,8 @@ internal static class SmallMnist
     }
 
     /// <summary>A recipe of two epochs on such a folder.</summary>
-    internal static string Recipe(string folder) =>
+    /// <param name="folder">The folder.</param>
+    public static string Recipe(string folder) =>
         $$"""
             model: { name: cct_2_3x2_32 }
             data: { name: fashion_mnist, batch: 16, root: {{folder}} }
